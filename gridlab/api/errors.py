@@ -1,0 +1,201 @@
+"""One error object for every refusal, and how exceptions become one.
+
+Every error of the API is `{"error": {code, message, field_errors, hint, request_id}}` with a 4xx or
+5xx status. This module gives exceptions that shape; it knows the tree of `gridlab.errors` and what
+Flask raises, and nothing of any single route.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from flask import Response, g, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.wrappers import Response as BaseResponse
+
+from gridlab.api.messages import LANGUAGES, say
+from gridlab.api.schemas import ConfigRefusal, ErrorBody, ErrorObject, FieldError
+from gridlab.api.translation import translate
+from gridlab.errors import (
+    Conflict,
+    ExchangeUnavailable,
+    GridLabError,
+    InvalidConfig,
+    InvalidInput,
+    InvalidSpec,
+    NotFound,
+    StorageError,
+)
+
+log = logging.getLogger("gridlab.api")
+
+#: Bytes of the largest body that is read.
+MAX_BODY_BYTES = 64 * 1024
+#: Endpoints whose errors also carry the documented `valid` and `errors` beside the error object.
+CONFIG_ENDPOINTS = frozenset({"grid_config", "grid_start"})
+
+_CODES = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "timeout",
+    409: "conflict",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    422: "invalid",
+    429: "too_many_requests",
+    500: "internal_error",
+    503: "unavailable",
+}
+
+
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with one field.
+
+    Args:
+        field: dotted path such as `config.initial_levels`; empty for the request as a whole.
+        key: the message's key; empty when `text` has the words already.
+        received: what was sent, shortened; None when nothing was.
+    """
+
+    field: str
+    key: str = ""
+    values: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    received: str | None = None
+    text: str = ""
+
+    def message(self, language: str) -> str:
+        """The problem in words."""
+        if not self.key:
+            return translate(self.text, language)
+        name = self.field.rsplit(".", 1)[-1] or "body"
+        return say(self.key, language, **{"field": name, **self.values})
+
+
+class ApiError(Exception):
+    """A refusal that a route decided on.
+
+    Args:
+        key, values, more: the message and what fills it.
+        hint: key of a second sentence that names the remedy, filled from the same values.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        key: str,
+        *,
+        code: str = "",
+        problems: tuple[Problem, ...] = (),
+        hint: str = "",
+        values: Mapping[str, object] = _NOTHING,
+        **more: object,
+    ) -> None:
+        super().__init__(key)
+        self.status = status
+        self.key = key
+        self.code = code or _CODES.get(status, "refused")
+        self.problems = problems
+        self.hint = hint
+        self.values = {**values, **more}
+
+
+def invalid(problems: list[Problem], key: str = "body_invalid") -> ApiError:
+    """A 400 that lists every problem."""
+    return ApiError(400, key, code="invalid", problems=tuple(problems), count=len(problems))
+
+
+def language() -> str:
+    """`en` or `pt`: what the request's Accept-Language prefers; English when it says nothing."""
+    return request.accept_languages.best_match(LANGUAGES, default=LANGUAGES[0]) or LANGUAGES[0]
+
+
+def request_id() -> str:
+    """The identity of the request being answered; see `security.identify`."""
+    return str(g.get("request_id", ""))
+
+
+def render(error: Exception) -> BaseResponse:
+    """The JSON answer for `error`; what nobody foresaw is logged, and told without detail."""
+    if isinstance(error, ApiError):
+        return _answer(error)
+    if isinstance(error, GridLabError):
+        return _answer(_from_gridlab(error))
+    if isinstance(error, HTTPException):
+        if error.code is not None and error.code < 400:  # a redirect is no error
+            return error.get_response(request.environ)
+        return _from_http(error)
+    log.error("request %s failed", request_id(), exc_info=error)
+    return _answer(ApiError(500, "internal"))
+
+
+def _answer(error: ApiError) -> Response:
+    tongue = language()
+    fields = [
+        FieldError(field=p.field, message=p.message(tongue), received=p.received)
+        for p in error.problems
+    ]
+    message = translate(say(error.key, tongue, **error.values), tongue)
+    body = ErrorObject(
+        code=error.code,
+        message=fields[0].message if len(fields) == 1 else message,
+        field_errors=fields,
+        hint=say(error.hint, tongue, **error.values) if error.hint else None,
+        request_id=request_id(),
+    )
+    endpoint = (request.endpoint or "").rsplit(".", 1)[-1]
+    answer: ErrorBody = ErrorBody(error=body)
+    if endpoint in CONFIG_ENDPOINTS:
+        said = [f.message for f in fields] or [body.message]
+        answer = ConfigRefusal(valid=False, errors=said, error=body)
+    return Response(answer.model_dump_json(), error.status, mimetype="application/json")
+
+
+def _from_gridlab(error: GridLabError) -> ApiError:
+    """What an exception of the engine means over HTTP."""
+    reason = str(error)
+    if isinstance(error, (InvalidSpec, InvalidConfig)):
+        return invalid([Problem("config", text=text) for text in error.problems])
+    if isinstance(error, InvalidInput):
+        return invalid([Problem("", text=reason)])
+    if isinstance(error, NotFound):
+        return ApiError(404, "as_told", code="not_found", reason=reason)
+    if isinstance(error, Conflict):
+        return ApiError(409, "as_told", reason=reason)
+    if isinstance(error, ExchangeUnavailable):
+        return ApiError(503, "venue_unavailable", code="venue_unavailable", reason=reason)
+    log.error("request %s failed", request_id(), exc_info=error)
+    if isinstance(error, StorageError):
+        return ApiError(503, "storage", code="storage", reason=reason)
+    return ApiError(500, "internal")
+
+
+def _from_http(error: HTTPException) -> Response:
+    """Flask's and Werkzeug's own refusals, in our shape; their headers (Allow) are kept."""
+    status = error.code or 500
+    if isinstance(error, RequestEntityTooLarge):
+        return _answer(ApiError(413, "body_too_large", limit=MAX_BODY_BYTES))
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        answer = _answer(
+            ApiError(405, "http_405", method=request.method, path=request.path, allowed=allowed)
+        )
+        answer.headers["Allow"] = allowed
+        return answer
+    if status == 404:
+        return _answer(ApiError(404, "http_404", hint="http_404_hint", path=request.path))
+    if status >= 500:
+        log.error("request %s failed", request_id(), exc_info=error)
+        return _answer(ApiError(status, "internal"))
+    key = f"http_{status}" if status in (400, 403) else "http_other"
+    return _answer(ApiError(status, key, values={"status": status}))

@@ -1,0 +1,48 @@
+"""Routes about prices: tickers and candles."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from gridlab.api.requests import KlinesQuery, MarketQuery
+from gridlab.api.schemas import Candle, Candles, TickerShape
+from gridlab.api.wire import (
+    answer,
+    answer_list,
+    find_instrument,
+    read_query,
+    read_symbol,
+    stamp_of,
+)
+from gridlab.app.facade import GridLab
+
+
+def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
+    """Put the market routes on `blueprint`."""
+
+    @blueprint.get("/api/market_data")
+    def market_data() -> Response:
+        market = read_query(MarketQuery).market_type
+        snapshot = lab.snapshot
+        tickers = [
+            TickerShape.of(
+                lab.ticker(symbol, market), lab.instrument(symbol, market).tick_size, snapshot.mode
+            )
+            for symbol in lab.symbols(market)
+        ]
+        return answer_list(tickers, stamp_of(snapshot))
+
+    @blueprint.get("/api/klines/<symbol>")
+    def klines(symbol: str) -> Response:
+        query = read_query(KlinesQuery)
+        name = find_instrument(lab, read_symbol(symbol), query.market_type).symbol
+        candles = lab.klines(name, query.interval, query.limit, query.market_type)
+        return answer(
+            Candles(
+                symbol=name,
+                interval=query.interval,
+                data=[Candle.of(kline) for kline in candles],
+                market_type=query.market_type,
+                **stamp_of(lab.snapshot).parts,
+            )
+        )

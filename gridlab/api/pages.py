@@ -1,0 +1,65 @@
+"""The two pages that people see first: the status page and the page that tries every endpoint.
+
+Addresses in the pages are relative, so that they work behind a proxy's prefix; nothing is loaded
+from elsewhere and no script stands inside a page.
+"""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, render_template
+
+from gridlab.api.errors import language
+from gridlab.api.schemas import grid_state, uptime
+from gridlab.api.wire import stamp_of
+from gridlab.app.facade import GridLab
+from gridlab.domain.snapshot import BotStatus
+from gridlab.money import text
+
+#: The endpoints that the start page lists: method, address, what it gives (English, Portuguese).
+ENDPOINTS = (
+    ("GET", "api/status", "engine and bots", "motor e bots"),
+    ("GET", "api/health", "live, ready, ages", "vivo, pronto, idades"),
+    ("GET", "api/operation_mode", "operation mode", "modo de operação"),
+    ("GET", "api/market_data", "24 h tickers", "tickers de 24 h"),
+    ("GET", "api/klines/BTCUSDT?interval=1m&limit=5", "candles", "candles"),
+    ("POST", "api/grid/config", "validate a grid", "validar um grid"),
+    ("POST", "api/grid/start", "start a grid", "iniciar um grid"),
+    ("POST", "api/grid/stop", "stop a grid", "parar um grid"),
+    ("GET", "api/grid/status/BTCUSDT", "one bot in full", "um bot por completo"),
+    ("GET", "api/grid/recovery_status/BTCUSDT", "what a restart found", "o que o reinício achou"),
+    ("GET", "api/trading/executions", "bots, orders, profit", "bots, ordens, lucro"),
+    ("GET", "api/trading/pairs", "symbols with prices", "símbolos com preços"),
+    ("GET", "api/trades/BTCUSDT", "executed trades", "trades executados"),
+    ("GET", "api/balance", "balances", "saldos"),
+    ("GET", "api/balance/summary", "balances in short", "resumo dos saldos"),
+)
+
+
+def add_routes(blueprint: Blueprint, lab: GridLab, dashboard_url: str | None) -> None:
+    """Put the pages on `blueprint`."""
+
+    @blueprint.get("/")
+    def home() -> str:
+        snapshot = lab.snapshot
+        bots = [
+            {
+                "bot": bot,
+                "shown_price": text(snapshot.prices.get((bot.market, bot.symbol), bot.price)),
+                "state": bot.status.value if bot.status is BotStatus.STARTING else grid_state(bot),
+                "uptime": uptime(bot, snapshot),
+            }
+            for _, bot in sorted(snapshot.bots.items())
+        ]
+        return render_template(
+            "gridlab/status.html",
+            snapshot=snapshot,
+            stamp=stamp_of(snapshot),
+            bots=bots,
+            endpoints=ENDPOINTS,
+            dashboard_url=dashboard_url,
+            pt=language() == "pt",
+        )
+
+    @blueprint.get("/test")
+    def test_page() -> Response:
+        return blueprint.send_static_file("index.html")

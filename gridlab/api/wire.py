@@ -1,0 +1,168 @@
+"""Between bytes and values: reading JSON bodies and queries, writing JSON answers.
+
+Numbers in a body are read as int or Decimal, so that 0.1 stays 0.1 and 1e400 stays a number that
+can be refused in words. Knows Flask, and nothing of the routes.
+"""
+
+from __future__ import annotations
+
+import decimal
+import json
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from flask import Response, request
+from pydantic import BaseModel
+
+from gridlab.api.errors import MAX_BODY_BYTES, ApiError, Problem, invalid
+from gridlab.api.requests import RequestShape, examine, normal_symbol, shortened
+from gridlab.api.schemas import Stamp
+from gridlab.app.facade import GridLab
+from gridlab.clock import SystemClock
+from gridlab.domain.market import Instrument, Market
+from gridlab.domain.snapshot import Snapshot
+from gridlab.errors import NotFound
+
+Asked = TypeVar("Asked", bound=RequestShape)
+_clock = SystemClock()
+_LONG_NUMBER = 400
+
+
+def answer(shape: BaseModel, status: int = 200) -> Response:
+    """One object as JSON."""
+    return Response(shape.model_dump_json(), status, mimetype="application/json")
+
+
+def answer_list(shapes: Iterable[BaseModel], stamp: Stamp) -> Response:
+    """An array as JSON; an array has no room for the stamp, so headers carry it."""
+    reply = Response(
+        "[" + ",".join(shape.model_dump_json() for shape in shapes) + "]",
+        mimetype="application/json",
+    )
+    reply.headers["X-GridLab-Mode"] = stamp.mode
+    reply.headers["X-GridLab-As-Of"] = stamp.as_of
+    reply.headers["X-GridLab-Age-Ms"] = str(stamp.age_ms)
+    return reply
+
+
+def now_ms() -> int:
+    """The machine's time; only for ages."""
+    return _clock.now_ms()
+
+
+def stamp_of(snapshot: Snapshot) -> Stamp:
+    """Mode, market time and age of `snapshot`, as they are now."""
+    return Stamp.at(snapshot, now_ms())
+
+
+def read_body(shape: type[Asked]) -> Asked:
+    """The request's JSON body, checked; raises `ApiError` with every problem."""
+    checked, problems = examine(shape, read_json())
+    if checked is None:
+        raise invalid(problems)
+    return checked
+
+
+def read_json() -> dict[str, Any]:
+    """The JSON object in the request's body.
+
+    Raises:
+        ApiError: another content type, an empty or broken body, or no object.
+    """
+    if request.mimetype != "application/json":
+        raise ApiError(415, "body_not_json_type")
+    request.max_content_length = MAX_BODY_BYTES
+    raw = request.get_data(cache=False)
+    if not raw.strip():
+        raise ApiError(400, "body_empty", code="bad_json")
+    try:
+        sent = _parse(raw.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise ApiError(400, "body_not_utf8", code="bad_json") from None
+    except json.JSONDecodeError as error:
+        raise ApiError(
+            400, "body_not_json", code="bad_json", line=error.lineno, column=error.colno
+        ) from None
+    except RecursionError:
+        raise ApiError(400, "body_too_deep", code="bad_json") from None
+    if not isinstance(sent, dict):
+        raise invalid([Problem("", "not_object", received=shortened(sent))])
+    return sent
+
+
+def _parse(text: str) -> object:
+    return json.loads(
+        text,
+        parse_int=_integer,
+        parse_float=_decimal,
+        parse_constant=Decimal,
+        object_pairs_hook=_without_repeats,
+    )
+
+
+def _integer(text: str) -> int | Decimal:
+    return int(text) if len(text) <= _LONG_NUMBER else _decimal(text)
+
+
+def _decimal(text: str) -> Decimal:
+    """The number; one whose exponent no Decimal can hold is as good as infinite, or zero."""
+    try:
+        return Decimal(text)
+    except decimal.InvalidOperation:
+        return Decimal(0) if "e-" in text.lower() else Decimal("Infinity")
+
+
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        raise invalid([Problem(name[:60], "given_twice") for name in repeated[:20]])
+    return found
+
+
+def read_query(shape: type[Asked]) -> Asked:
+    """The request's query, checked; raises `ApiError` with every problem."""
+    sent = request.args.to_dict(flat=True)
+    checked, problems = examine(shape, sent)
+    problems += [
+        Problem(name[:60], "given_twice")
+        for name, values in request.args.lists()
+        if len(values) > 1
+    ]
+    if checked is None or problems:
+        raise invalid(problems)
+    return checked
+
+
+def read_symbol(text: str) -> str:
+    """A symbol from a path, in capitals; raises `ApiError` for anything that cannot be one."""
+    try:
+        return normal_symbol(text)
+    except ValueError:
+        raise invalid([Problem("symbol", "symbol_shape", received=shortened(text))]) from None
+
+
+def find_instrument(lab: GridLab, symbol: str, market: Market) -> Instrument:
+    """The rules of `symbol`; raises `ApiError` 404 with the symbols that exist."""
+    try:
+        return lab.instrument(symbol, market)
+    except NotFound:
+        problem = unknown_symbol(lab, symbol, market)
+        raise ApiError(404, problem.key, code="symbol_not_found", values=problem.values) from None
+
+
+def unknown_symbol(lab: GridLab, symbol: str, market: Market, field: str = "symbol") -> Problem:
+    """The problem to report when the venue has no such symbol."""
+    known: Sequence[str] = lab.symbols(market)
+    if not known:
+        return Problem(
+            "config.market_type", "market_empty", {"market": market.value, "symbol": symbol}
+        )
+    values: dict[str, object] = {
+        "symbol": symbol,
+        "market": market.value,
+        "known": ", ".join(known[:20]),
+    }
+    return Problem(field, "symbol_unknown", values, symbol)

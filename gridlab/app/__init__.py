@@ -1,0 +1,1 @@
+"""Composition root, facade, daemon and configuration."""

@@ -1,0 +1,155 @@
+"""`gridlab up`: engine, API and dashboard as one process with children, until a signal ends it.
+
+It prints where everything is once, and `ready` once the API answers. SIGINT and SIGTERM stop it
+cleanly; after SIGKILL the next start on the same data directory goes on where this one was.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import signal
+import sys
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from gridlab._version import __version__
+from gridlab.api.app import Server
+from gridlab.app.dashboards import ChildServer, launch_lab, launch_voila
+from gridlab.app.facade import GridLab
+from gridlab.clock import iso
+from gridlab.domain.snapshot import EngineState
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command's words; None where the configuration decides."""
+
+    data_dir: Path | None = None
+    config: Path | None = None
+    speed: float | None = None
+    port: int | None = None
+    dash_port: int | None = None
+    lab_port: int = 8888
+    headless: bool = False
+    with_lab: bool = False
+    fresh: bool = False
+    first_bot: str = "BTCUSDT"
+
+
+def run(options: Options) -> int:
+    """Run the workbench until SIGINT or SIGTERM; the exit status.
+
+    Raises:
+        GridLabError: it could not start; the message names the option that helps.
+    """
+    stopping = _catch_signals()
+    lab = GridLab(
+        options.data_dir,
+        config=options.config,
+        speed=options.speed,
+        first_bot=options.first_bot,
+        fresh=options.fresh,
+    )
+    _log_to(lab)
+    with ExitStack() as stack:
+        server = _server(lab, options)
+        # The port is taken before the engine starts, so that a taken port changes nothing.
+        stack.enter_context(server)
+        stack.enter_context(lab)
+        children = {} if options.headless else _children(options, lab, server, stack)
+        _print_banner(lab, server, children)
+        _wait(lab, children, stopping)
+        print("stopping: orders stay on the paper venue's books; start again to go on", flush=True)
+    return 0
+
+
+def _catch_signals() -> threading.Event:
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    return stopping
+
+
+def _log_to(lab: GridLab) -> None:
+    settings = lab.settings
+    path = settings.log_path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=5_000_000, backupCount=3)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=settings.config.logging.level, handlers=[handler])
+
+
+def _server(lab: GridLab, options: Options) -> Server:
+    listen = lab.settings.config.api_server
+    dashboard = None if options.headless else f"http://127.0.0.1:{_dash_port(lab, options)}/"
+    port = listen.port if options.port is None else options.port
+    return Server(lab, listen.host, port, dashboard_url=dashboard)
+
+
+def _dash_port(lab: GridLab, options: Options) -> int:
+    if options.dash_port is not None:
+        return options.dash_port
+    return lab.settings.config.api_server.dash_port
+
+
+def _children(
+    options: Options, lab: GridLab, server: Server, stack: ExitStack
+) -> dict[str, ChildServer]:
+    logs = lab.settings.log_path.parent
+    children = {
+        "Dashboard": launch_voila(server.url, _dash_port(lab, options), logs / "voila.log"),
+    }
+    stack.enter_context(children["Dashboard"])
+    if options.with_lab:
+        children["JupyterLab"] = launch_lab(
+            server.url, logs / "jupyterlab.log", port=options.lab_port
+        )
+        stack.enter_context(children["JupyterLab"])
+    return children
+
+
+def _print_banner(lab: GridLab, server: Server, children: dict[str, ChildServer]) -> None:
+    snapshot = lab.snapshot
+    speed = f"{snapshot.speed:g}x" if snapshot.speed else "as fast as it can"
+    rows = [("API", server.url), *((name, child.url) for name, child in children.items())]
+    rows += [
+        ("Market", f"{iso(snapshot.time_ms)}, playing {speed}"),
+        ("Data", str(lab.settings.data_dir)),
+    ]
+    rows += [
+        ("Grid", f"{bot.symbol}, {bot.levels} levels, {bot.status}")
+        for bot in snapshot.bots.values()
+    ]
+    print(f"GridLab {__version__} | {snapshot.mode.upper()}: recorded real prices, simulated orders")
+    for name, value in rows:
+        print(f"  {name:<11}{value}")
+    if snapshot.state is EngineState.FINISHED:
+        print("  The recording has ended; begin anew with --fresh")
+    print("Press Ctrl-C to stop. Killed or stopped, it goes on from here at the next start.")
+    print("ready", flush=True)
+
+
+def _wait(lab: GridLab, children: dict[str, ChildServer], stopping: threading.Event) -> None:
+    """Wait for a signal; tell, once each, when the replay ends or a child dies."""
+    told: set[str] = set()
+    while not stopping.wait(0.5):
+        state = lab.snapshot.state
+        if state in (EngineState.FINISHED, EngineState.FAILED) and state not in told:
+            told.add(state)
+            print(f"engine {state}: {lab.snapshot.reason}", flush=True)
+        for name, child in children.items():
+            if child.poll() is not None and name not in told:
+                told.add(name)
+                print(
+                    f"{name} ended (status {child.poll()}), see {child.log_path}; trading goes on",
+                    file=sys.stderr,
+                    flush=True,
+                )
+
+

@@ -1,0 +1,168 @@
+"""The `gridlab` command: words in, exit status out. Each subcommand's work lives in its own room.
+
+Exit status: 0 done; 1 it could not be done, for the reason printed; 2 the command's words are wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gridlab._version import __version__
+from gridlab.errors import GridLabError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.work(options) or 0)
+    except GridLabError as error:
+        print(f"gridlab: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output went away; there is nobody left to tell
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gridlab", description="A workbench for grid trading: backtest, replay, watch."
+    )
+    parser.add_argument("--version", action="version", version=f"gridlab {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_up(commands)
+    _add_backtest(commands)
+    _add_data(commands)
+    _add_replay_journal(commands)
+    return parser
+
+
+def _add_up(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    up = commands.add_parser(
+        "up",
+        help="start the workbench: engine, API and dashboard",
+        description="Start the engine with a grid on recorded real prices, the API, the dashboard.",
+    )
+    up.add_argument("--headless", action="store_true", help="only the engine and the API")
+    up.add_argument("--lab", action="store_true", help="JupyterLab too")
+    up.add_argument("--port", type=_port, default=None, help="the API's port (5000)")
+    up.add_argument("--dash-port", type=_port, default=None, help="the dashboard's port (8866)")
+    up.add_argument("--lab-port", type=_port, default=8888, help="JupyterLab's port (8888)")
+    up.add_argument(
+        "--data-dir", type=Path, default=None, help="where all state lives (~/.gridlab)"
+    )
+    up.add_argument(
+        "--speed",
+        type=float,
+        default=None,
+        help="market seconds for each second (300); 0 = as fast as it can",
+    )
+    up.add_argument("--config", type=Path, default=None, help="a YAML file over the defaults")
+    up.add_argument("--fresh", action="store_true", help="put the earlier run aside, begin anew")
+    up.add_argument("--no-bot", action="store_true", help="start no grid in a new data directory")
+    up.set_defaults(work=_up)
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; give a number from 1 to 65535")
+    return int(text)
+
+
+def _up(options: argparse.Namespace) -> int:
+    from gridlab.app.daemon import Options, run
+
+    return run(
+        Options(
+            data_dir=options.data_dir,
+            config=options.config,
+            speed=options.speed,
+            port=options.port,
+            dash_port=options.dash_port,
+            lab_port=options.lab_port,
+            headless=options.headless,
+            with_lab=options.lab,
+            fresh=options.fresh,
+            first_bot="" if options.no_bot else "BTCUSDT",
+        )
+    )
+
+
+def _add_backtest(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    backtest = commands.add_parser(
+        "backtest",
+        help="run a grid over recorded candles",
+        description="Run one grid through the decision core over recorded candles.",
+    )
+    backtest.add_argument("--symbol", required=True, help="such as BTCUSDT")
+    backtest.add_argument("--levels", type=int, default=10, help="number of grids (10)")
+    backtest.add_argument("--spacing-perc", default=None, help="percent between lines (0.5)")
+    backtest.add_argument("--lower", default=None, help="lowest line, instead of a spacing")
+    backtest.add_argument("--upper", default=None, help="highest line, instead of a spacing")
+    backtest.add_argument("--mode", choices=["geometric", "arithmetic"], default="geometric")
+    backtest.add_argument("--investment", default="10000", help="quote units in all (10000)")
+    backtest.add_argument("--maker-fee", default="0.001", help="fraction of the value (0.001)")
+    backtest.add_argument("--taker-fee", default="0.001", help="fraction of the value (0.001)")
+    backtest.add_argument(
+        "--fee-mode", choices=["received", "quote"], default="received", help="asset that pays"
+    )
+    backtest.add_argument("--fill-rule", choices=["touch", "through"], default="touch")
+    backtest.add_argument(
+        "--file", type=Path, default=None, help="candles: Parquet, or CSV in Binance's form"
+    )
+    backtest.add_argument("--json", action="store_true", help="print one JSON object")
+    backtest.set_defaults(work=_backtest)
+
+
+def _backtest(options: argparse.Namespace) -> int:
+    from gridlab.research.report import run_command
+
+    return run_command(options)
+
+
+def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    data = commands.add_parser("data", help="the bundled recordings")
+    verbs = data.add_subparsers(required=True, metavar="VERB")
+    verbs.add_parser("list", help="what is recorded").set_defaults(work=_data_list)
+    verbs.add_parser("verify", help="check every file's hash").set_defaults(work=_data_verify)
+
+
+def _data_list(options: argparse.Namespace) -> int:
+    from gridlab.clock import iso
+    from gridlab.data.catalog import catalog
+
+    for series in catalog():
+        print(
+            f"{series.market:8} {series.symbol:10} {series.interval:3} {series.rows:>8} bars  "
+            f"{iso(series.first_ms)} to {iso(series.last_ms)}"
+        )
+    return 0
+
+
+def _data_verify(options: argparse.Namespace) -> int:
+    from gridlab.data.catalog import verify_all
+
+    for series in verify_all():
+        print(f"ok  {series.path.name}  sha256 {series.sha256}")
+    return 0
+
+
+def _add_replay_journal(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    replay = commands.add_parser(
+        "replay-journal",
+        help="check that a journal reproduces every command it holds",
+        description="Verify a stopped data directory's journal and replay it through the core.",
+    )
+    replay.add_argument("--data-dir", type=Path, default=None)
+    replay.set_defaults(work=_replay_journal)
+
+
+def _replay_journal(options: argparse.Namespace) -> int:
+    from gridlab.app.audit import audit_journal
+
+    print(json.dumps(audit_journal(options.data_dir), indent=2))
+    return 0

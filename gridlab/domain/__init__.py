@@ -1,0 +1,1 @@
+"""Frozen values that every room of GridLab speaks in; no behaviour beyond checking themselves."""

@@ -1,0 +1,178 @@
+"""The immutable picture of the engine that everybody outside its thread reads.
+
+The engine publishes one `Snapshot` for each step. Nothing in it can be changed, so any number of
+readers need no lock. Amounts are Decimals; whoever shows them chooses the digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+
+from gridlab.domain.market import Balance, Market
+from gridlab.domain.orders import Side, Trade
+
+
+class Mode(StrEnum):
+    """Where orders go and where prices come from; shown beside every number."""
+
+    REPLAY = "Replay"
+    SHADOW = "Shadow"
+    TESTNET = "Testnet"
+    PRODUCTION = "Production"
+
+
+class BotStatus(StrEnum):
+    """A bot's state in the API's words."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    ERROR = "error"
+
+
+class EngineState(StrEnum):
+    RECOVERING = "recovering"
+    READY = "ready"
+    FINISHED = "finished"  # a replay has come to the end of its recording
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrder:
+    """One order that is, or may be, live at the venue.
+
+    Args:
+        order_id: the venue's id; empty until the venue has answered.
+        state: the core's life-cycle state, such as `open` or `unknown`.
+    """
+
+    client_id: str
+    order_id: str
+    slot: int
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    executed: Decimal
+    state: str
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Vacancy:
+    """A slot without an order, and the rule or event that keeps it empty."""
+
+    slot: int
+    price: Decimal
+    side: Side
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """A grid's books in quote units at one mark price.
+
+    `total = grid_profit + floating + fees + funding`, exactly; `equity = investment + total`.
+
+    Args:
+        grid_profit: sum over completed pairs of (sell price - buy price) x quantity, before fees.
+        floating: held base at the mark minus what it cost.
+        fees: what the venue took, in quote units at the marks of `fees_by_asset`; at most zero
+            unless the venue pays rebates.
+        base_held: base units that the grid owns.
+    """
+
+    investment: Decimal
+    grid_profit: Decimal
+    floating: Decimal
+    fees: Decimal
+    funding: Decimal
+    total: Decimal
+    base_held: Decimal
+    fees_by_asset: tuple[tuple[str, Decimal], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What the last start of the process found and did for one bot.
+
+    Args:
+        events_replayed: journal entries that rebuilt the grid.
+        orders_checked: possibly live orders that were compared with the venue.
+        fills_found: trades that had happened while no process was running.
+        orders_resent: journalled orders that had provably never left, delivered now.
+    """
+
+    recovered: bool
+    time_ms: int
+    events_replayed: int
+    orders_checked: int
+    fills_found: int
+    orders_resent: int
+
+
+@dataclass(frozen=True, slots=True)
+class BotSnapshot:
+    """One grid bot at one moment."""
+
+    symbol: str
+    market: Market
+    run: str
+    status: BotStatus
+    reason: str
+    price: Decimal
+    lines: tuple[Decimal, ...]
+    levels: int
+    spacing: Decimal
+    quantity: Decimal
+    started_ms: int
+    updated_ms: int
+    open_orders: tuple[OpenOrder, ...]
+    vacancies: tuple[Vacancy, ...]
+    trade_count: int
+    last_trade: Trade | None
+    money: Money
+    recovery: Recovery | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentHealth:
+    """What the supervisor knows of one agent: state, age of its heartbeat, restarts."""
+
+    name: str
+    state: str
+    heartbeat_ms: int
+    restarts: int
+    last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The engine at one step.
+
+    Args:
+        sequence: rises by at least one with each published step.
+        time_ms: market time: of the recording in Replay, of the venue otherwise.
+        wall_ms: when this was published, by the machine's clock; what ages are measured against.
+        speed: market seconds for each second of real time; 1 outside Replay, 0 = as fast as it can.
+        progress: fraction of the recording that has been played, 0 to 1; None outside Replay.
+    """
+
+    sequence: int
+    mode: Mode
+    state: EngineState
+    time_ms: int
+    wall_ms: int
+    started_ms: int
+    speed: float
+    progress: float | None
+    prices: Mapping[tuple[Market, str], Decimal] = field(default_factory=lambda: MappingProxyType({}))
+    bots: Mapping[str, BotSnapshot] = field(default_factory=lambda: MappingProxyType({}))
+    balances: tuple[Balance, ...] = ()
+    agents: tuple[AgentHealth, ...] = ()
+    reason: str = ""

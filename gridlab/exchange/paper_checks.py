@@ -1,0 +1,49 @@
+"""Whether a paper book that was read from records agrees with itself.
+
+A damaged file must stop the start, in words, before a grid trades against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from gridlab.errors import StorageError
+from gridlab.exchange.paper_accounts import Accounts
+from gridlab.exchange.paper_queue import PaperOrder, SymbolBook
+from gridlab.money import ZERO, exact
+
+
+def check_agreement(
+    orders: Iterable[PaperOrder], markets: Mapping[str, SymbolBook], accounts: Accounts
+) -> None:
+    """Return when numbers have no gap and the locks of open orders are the locked balances.
+
+    Raises:
+        StorageError: they do not.
+    """
+    _check_numbers("orders", [order.number for order in orders])
+    locked: dict[str, Decimal] = {}
+    with exact():
+        for symbol, market in markets.items():
+            _check_numbers(f"trades of {symbol}", [trade.trade_id for trade in market.trades])
+            for order in market.open.values():
+                asset = market.locked_asset(order.side)
+                locked[asset] = locked.get(asset, ZERO) + order.locked
+    for asset in sorted({balance.asset for balance in accounts.all()} | set(locked)):
+        by_orders = locked.get(asset, ZERO)
+        if accounts.locked(asset) != by_orders:
+            raise StorageError(
+                f"the venue's stored balance locks {accounts.locked(asset)} {asset} and its open "
+                f"orders lock {by_orders}; start with the fees that the orders were placed under, "
+                "or restore the file from a backup"
+            )
+
+
+def _check_numbers(what: str, numbers: list[int]) -> None:
+    for expected, number in enumerate(numbers, start=1):
+        if number != expected:
+            raise StorageError(
+                f"the venue's stored {what} jump to {number} where {expected} is due; restore the "
+                "file from a backup"
+            )

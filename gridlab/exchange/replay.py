@@ -1,0 +1,185 @@
+"""A recording played into the paper venue, step by step, under a clock that stands still between.
+
+A step takes one symbol to the next point of its stated intra-bar path: open, first extreme, second
+extreme, close (`Kline.path`), at a third of the bar's width each. All symbols reach a point before any
+goes on to the next. The position is saved by the venue in the same transaction as what a step
+changed, so that a killed replay goes on exactly where its books stand.
+Knows no bot; who plays the steps, and how fast, is the player's affair.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from gridlab.clock import ManualClock
+from gridlab.domain.market import Kline, path_times_ms
+from gridlab.errors import InvalidInput, StorageError
+from gridlab.exchange.paper import PaperExchange
+from gridlab.exchange.paper_records import Record
+from gridlab.money import rounding
+
+POINTS = 4
+#: The kind under which the position lies among the venue's records.
+CURSOR = "replay"
+
+
+class Recording(Protocol):
+    """Candles of one symbol on a regular grid of open times; `data.bars.Bars` is one."""
+
+    def __len__(self) -> int: ...
+
+    def kline(self, i: int) -> Kline: ...
+
+    def index_at(self, time_ms: int) -> int:
+        """The last candle that opens at or before `time_ms`; -1 when there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One symbol moves to one point of its candle."""
+
+    position: int
+    symbol: str
+    kline: Kline
+    point: int
+    time_ms: int
+
+
+class Replay:
+    """Where a recording stands, and its next step.
+
+    Args:
+        start_ms, end_ms: the part to play; `end_ms` is exclusive. Both on the grid of open times.
+        width_ms: candle width.
+        participation: the share of a candle's volume that may fill our orders, spread evenly over
+            its three legs; None fills without limit.
+    """
+
+    def __init__(
+        self,
+        clock: ManualClock,
+        recordings: Mapping[str, Recording],
+        *,
+        start_ms: int,
+        end_ms: int,
+        width_ms: int = 60_000,
+        participation: Decimal | None = None,
+    ) -> None:
+        if not start_ms < end_ms or start_ms % width_ms:
+            raise InvalidInput(
+                f"a replay from {start_ms} to {end_ms} ms is empty or off the {width_ms} ms grid"
+            )
+        self._clock = clock
+        self._recordings = dict(sorted(recordings.items()))
+        self._symbols = tuple(self._recordings)
+        self._start_ms, self._end_ms, self._width_ms = start_ms, end_ms, width_ms
+        self._participation = participation
+        self._bars = (end_ms - start_ms) // width_ms
+        self._last = self._bars * POINTS * len(self._symbols) - 1
+        self._position = -1
+        self._candles: dict[str, Kline | None] = {}
+        self._candles_minute = -1
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return self._symbols
+
+    @property
+    def is_finished(self) -> bool:
+        return self._position >= self._last
+
+    @property
+    def progress(self) -> float:
+        """The part already played, 0 to 1."""
+        return (self._position + 1) / (self._last + 1)
+
+    @property
+    def bar_number(self) -> int:
+        """The number of the candle that the last step belonged to; -1 before the first."""
+        return self._bar_of(self._position) if self._position >= 0 else -1
+
+    def bar_of(self, step: Step) -> int:
+        """The number of the candle that `step` belongs to."""
+        return self._bar_of(step.position)
+
+    def _bar_of(self, position: int) -> int:
+        return position // (POINTS * len(self._symbols))
+
+    def next_step(self) -> Step | None:
+        """The next step that a recording has; None at the end. Changes nothing that can be seen."""
+        position = self._position
+        while position < self._last:
+            position += 1
+            rest, symbol_number = divmod(position, len(self._symbols))
+            bar, point = divmod(rest, POINTS)
+            symbol = self._symbols[symbol_number]
+            kline = self._candle(symbol, bar)
+            if kline is not None:
+                times = path_times_ms(kline.open_time_ms, self._width_ms)
+                return Step(position, symbol, kline, point, times[point])
+        self._position = self._last
+        return None
+
+    def _candle(self, symbol: str, bar: int) -> Kline | None:
+        if bar != self._candles_minute:
+            self._candles_minute = bar
+            self._candles.clear()
+        if symbol not in self._candles:
+            open_ms = self._start_ms + bar * self._width_ms
+            recording = self._recordings[symbol]
+            index = recording.index_at(open_ms)
+            kline = recording.kline(index) if index >= 0 else None
+            here = kline is not None and kline.open_time_ms == open_ms
+            self._candles[symbol] = kline if here else None
+        return self._candles[symbol]
+
+    def play(self, step: Step, venue: PaperExchange) -> None:
+        """Move the clock and the venue by one step; raises `StorageError` as the venue does."""
+        self._clock.advance_to(max(step.time_ms, self._clock.now_ms()))
+        self._position = step.position
+        venue.advance(
+            step.symbol, step.kline.path[step.point], step.time_ms, self._volume_of(step)
+        )
+
+    def _volume_of(self, step: Step) -> Decimal | None:
+        if self._participation is None or step.point == 0:
+            return None
+        with rounding():
+            return step.kline.volume * self._participation / (POINTS - 1)
+
+    def records(self) -> list[Record]:
+        """The position, for the venue's transaction."""
+        body = {**self._identity(), "position": self._position, "time_ms": self._clock.now_ms()}
+        return [(CURSOR, "cursor", json.dumps(body, sort_keys=True))]
+
+    def restore(self, records: Iterable[Record]) -> bool:
+        """Go to the stored position; False when there is none, so the replay is new.
+
+        Raises:
+            StorageError: the books belong to another replay.
+        """
+        for kind, key, payload in records:
+            if kind == CURSOR and key == "cursor" and payload is not None:
+                stored = json.loads(payload)
+                if {k: stored[k] for k in self._identity()} != self._identity():
+                    raise StorageError(
+                        "this data directory holds another replay (other symbols or another span); "
+                        "start it with its own settings, or begin anew with --fresh"
+                    )
+                self._position = stored["position"]
+                self._clock.advance_to(stored["time_ms"])
+                return True
+        return False
+
+    def _identity(self) -> dict[str, object]:
+        return {
+            "symbols": list(self._symbols),
+            "start_ms": self._start_ms,
+            "end_ms": self._end_ms,
+            "width_ms": self._width_ms,
+        }

@@ -1,0 +1,87 @@
+"""What must hold of a grid between any two events, whatever the venue did.
+
+Assertions in production, oracles in tests: the same function. It reads the grid and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from gridlab.domain.orders import Side
+from gridlab.errors import InvariantError
+from gridlab.grid.ledger import Lots
+from gridlab.grid.slot import Slot
+from gridlab.money import ZERO, text
+
+if TYPE_CHECKING:
+    from gridlab.grid.engine import Grid
+
+
+def check(grid: Grid) -> None:
+    """Return silently when every invariant holds.
+
+    Raises:
+        InvariantError: naming every one that does not.
+    """
+    broken = list(violations(grid))
+    if broken:
+        raise InvariantError("; ".join(broken))
+
+
+def violations(grid: Grid) -> Iterator[str]:
+    """Each broken invariant as a sentence."""
+    if not grid.slots:
+        return
+    yield from _books(grid)
+    for slot in grid.slots:
+        yield from _slot(slot)
+
+
+def _books(grid: Grid) -> Iterator[str]:
+    ledger = grid.ledger
+    for asset, amount in ledger.residuals().items():
+        yield f"the books do not close: {text(amount)} {asset} is unexplained"
+    stock = [grid.pool, *(slot.lots for slot in grid.slots)]
+    yield from _agree("inventory", grid, stock)
+    yield from _agree("dust", grid, [slot.dust for slot in grid.slots])
+    if ledger.wallet[ledger.base] != ledger.base_held:
+        yield (
+            f"the grid holds {text(ledger.base_held)} {ledger.base} by its lots and "
+            f"{text(ledger.wallet[ledger.base])} by its trades"
+        )
+
+
+def _agree(component: str, grid: Grid, queues: Iterable[Lots]) -> Iterator[str]:
+    quantity = cost = ZERO
+    for lots in queues:
+        quantity += lots.quantity
+        cost += lots.cost
+    yield from _equal(f"{component} base", grid.ledger.part(component, grid.ledger.base), quantity)
+    yield from _equal(f"{component} cost", -grid.ledger.part(component, grid.ledger.quote), cost)
+
+
+def _equal(what: str, booked: Decimal, held: Decimal) -> Iterator[str]:
+    if booked != held:
+        yield f"{what} is {text(booked)} in the books and {text(held)} in the lots"
+
+
+def _slot(slot: Slot) -> Iterator[str]:
+    order = slot.order
+    if order is None:
+        if not slot.vacancy:
+            yield f"slot {slot.index} has no order and no reason"
+        return
+    if order.is_settled:
+        yield f"slot {slot.index} still holds settled order {order.client_id}"
+    if order.request.side is not slot.side:
+        yield f"slot {slot.index} wants to {slot.side} and holds a {order.request.side}"
+    price = order.request.price
+    assert price is not None
+    if price > slot.lower if slot.side is Side.BUY else price < slot.upper:
+        yield f"slot {slot.index} has a {slot.side} at {text(price)}, inside its own interval"
+    if slot.side is Side.SELL and order.remaining > slot.lots.quantity:
+        yield (
+            f"slot {slot.index} sells {text(order.remaining)} and holds {text(slot.lots.quantity)}"
+        )

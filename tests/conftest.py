@@ -1,0 +1,66 @@
+"""What every test runs under: repeatable Hypothesis runs, and no network beyond this machine.
+
+`CI=1` makes Hypothesis derive its examples from the test alone, so that a build never fails by
+luck; elsewhere it explores, and prints the blob that repeats a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# No deadline: two shared cores make single examples slow for reasons that are not ours.
+settings.register_profile("default", deadline=None, print_blob=True)
+settings.register_profile(
+    "ci",
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+LOOPBACK = ("127.", "::1", "localhost", "::ffff:127.")
+
+
+class NetworkRefused(AssertionError):
+    """A test tried to leave this machine."""
+
+
+def is_local(address: Any) -> bool:
+    """Whether a socket address stays on this machine; Unix sockets always do."""
+    if not isinstance(address, tuple):
+        return True
+    host = address[0].decode() if isinstance(address[0], bytes) else str(address[0])
+    return host == "" or host.startswith(LOOPBACK) or host in ("0.0.0.0", "::")
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Refuse every connection and look-up that is not for the loopback."""
+    resolve = socket.getaddrinfo
+
+    def guard(name: str) -> None:
+        real = getattr(socket.socket, name)
+
+        def guarded(self: socket.socket, address: Any, *rest: Any) -> Any:
+            if not is_local(address):
+                raise NetworkRefused(f"{name} to {address}: tests use the loopback only")
+            return real(self, address, *rest)
+
+        monkeypatch.setattr(socket.socket, name, guarded)
+
+    def resolved(host: Any, *rest: Any, **named: Any) -> Any:
+        if host is not None and not is_local((host,)):
+            raise NetworkRefused(f"look-up of {host}: tests use the loopback only")
+        return resolve(host, *rest, **named)
+
+    guard("connect")
+    guard("connect_ex")
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    yield
