@@ -53,8 +53,8 @@ _HOME = {
 }
 
 __all__ = [
-    "Bars",
     "BacktestResult",
+    "Bars",
     "Client",
     "FeeMode",
     "FeeSchedule",

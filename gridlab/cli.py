@@ -1,6 +1,7 @@
 """The `gridlab` command: words in, exit status out. Each subcommand's work lives in its own room.
 
-Exit status: 0 done; 1 it could not be done, for the reason printed; 2 the command's words are wrong.
+Exit status: 0 done; 1 it could not be done, for the reason printed; 2 the command's words are
+wrong.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ def _port(text: str) -> int:
 
 
 def _up(options: argparse.Namespace) -> int:
+    from gridlab.api.app import Server
     from gridlab.app.daemon import Options, run
 
     return run(
@@ -88,7 +90,8 @@ def _up(options: argparse.Namespace) -> int:
             with_lab=options.lab,
             fresh=options.fresh,
             first_bot="" if options.no_bot else "BTCUSDT",
-        )
+        ),
+        Server,
     )
 
 

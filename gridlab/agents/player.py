@@ -1,36 +1,69 @@
 """The player: plays a recording at a chosen speed, and waits for the trader after each step.
 
-The market stands still while the trader works, so what happens does not depend on how fast the machine
-is, on the speed, or on when the process was killed: only the recording and the grids decide.
+The market stands still while the trader works, so what happens does not depend on how fast the
+machine is, on the speed, or on when the process was killed: only the recording and the grids
+decide.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from decimal import Decimal
+from typing import Generic, Protocol, TypeVar
 
 from gridlab.agents.trader import Trader
 from gridlab.clock import Clock
-from gridlab.exchange.paper import PaperExchange
-from gridlab.exchange.replay import Replay, Step
 
 #: Real milliseconds after which the position is saved even if nothing was filled.
 SAVE_EVERY_MS = 2_000
 
 
-class Player:
-    """Drives a `Replay` into a venue for a trader.
+class Moment(Protocol):
+    """One step of a recording: the point of its candle, 0 to 3, and its market time."""
+
+    @property
+    def point(self) -> int: ...
+
+    @property
+    def time_ms(self) -> int: ...
+
+
+M = TypeVar("M", bound=Moment)
+
+
+class Stage(Protocol[M]):
+    """A recording that is played into a venue; `exchange.replay.Replay` is one."""
+
+    @property
+    def symbols(self) -> tuple[str, ...]: ...
+
+    def next_step(self) -> M | None: ...
+
+    def opens_bar(self, step: M) -> bool: ...
+
+    def play(self, step: M) -> None: ...
+
+    def price(self, symbol: str) -> Decimal | None: ...
+
+    def save(self) -> None: ...
+
+
+class Player(Generic[M]):
+    """Drives a recording into its venue for a trader.
 
     Args:
         speed: market seconds for each real second; 0 plays as fast as it can.
-        wall: the machine's clock.
+        wall, market: the machine's clock, and the recording's.
         on_step: called after every step, when the trader has nothing left to do.
+
+    Attributes:
+        beat_ms: when the last step was taken, by the machine's clock.
     """
 
     def __init__(
         self,
-        replay: Replay,
-        venue: PaperExchange,
+        stage: Stage[M],
         trader: Trader,
         *,
         speed: float,
@@ -38,8 +71,7 @@ class Player:
         market: Clock,
         on_step: Callable[[], None],
     ) -> None:
-        self._replay = replay
-        self._venue = venue
+        self._stage = stage
         self._trader = trader
         self._speed = speed
         self._wall = wall
@@ -51,7 +83,7 @@ class Player:
         """Play to the end of the recording."""
         wall_from, market_from = self._wall.now_ms(), self._market.now_ms()
         saved_ms = wall_from
-        while (step := self._replay.next_step()) is not None:
+        while (step := self._stage.next_step()) is not None:
             if self._speed:
                 due = wall_from + (step.time_ms - market_from) / self._speed
                 await self._wall.sleep_until(int(due))
@@ -60,29 +92,24 @@ class Player:
             await self._play(step)
             self.beat_ms = self._wall.now_ms()
             if self.beat_ms - saved_ms >= SAVE_EVERY_MS:
-                self._venue.save()
+                self._stage.save()
                 saved_ms = self.beat_ms
             self._on_step()
-        self._venue.save()
+        self._stage.save()
 
-    async def _play(self, step: Step) -> None:
-        if self._opens_bar(step):
-            await self._replan()
+    async def _play(self, step: M) -> None:
+        if self._stage.opens_bar(step):
+            self._replan()
         await self._trader_is_done()  # a request from outside may have given it work
-        self._replay.play(step, self._venue)
+        self._stage.play(step)
         await self._trader_is_done()
 
     async def _trader_is_done(self) -> None:
         if not self._trader.is_idle:
             await self._trader.idle()
 
-    def _opens_bar(self, step: Step) -> bool:
-        """Whether this is the first step of a new candle; decided by the position alone, so that a
-        replay that was killed replans at the same moments as one that was not."""
-        return self._replay.bar_number >= 0 and self._replay.bar_of(step) > self._replay.bar_number
-
-    async def _replan(self) -> None:
-        for symbol in self._replay.symbols:
-            price = self._venue.book.price(symbol)
+    def _replan(self) -> None:
+        for symbol in self._stage.symbols:
+            price = self._stage.price(symbol)
             if price is not None:
                 self._trader.replan(symbol, price)

@@ -1,10 +1,10 @@
 """The only start there is: the journal rebuilds every grid, then the venue is asked what happened.
 
-1. Each stream's events go through a new `Grid`; its commands must equal the stored ones, or the start
-   refuses (law 4).
-2. Each journalled order without an answer is looked up. Where the venue cannot have acted without us
-   (`unseen_horizon_ms == 0`) an unseen order provably never left and is delivered as it stands in the
-   journal; elsewhere it is UNKNOWN and goes to the resolver (ADR 0005).
+1. Each stream's events go through a new `Grid`; its commands must equal the stored ones, or the
+   start refuses (law 4).
+2. Each journalled order without an answer is looked up. Where the venue cannot have acted without
+   us (`unseen_horizon_ms == 0`) an unseen order provably never left and is delivered as it stands
+   in the journal; elsewhere it is UNKNOWN and goes to the resolver (ADR 0005).
 3. Trades and ends that happened meanwhile are read and handled, before any new decision.
 """
 
@@ -79,7 +79,7 @@ async def recover(trader: Trader) -> None:
 
 
 async def _undelivered(trader: Trader) -> list[tuple[str, OrderRequest]]:
-    """Journalled orders that provably never left, in the journal's order; the others are doubted."""
+    """Orders that provably never left, in the journal's order; the others are doubted."""
     pending: list[tuple[str, OrderRequest]] = []
     for entry in trader.journal.entries():
         bot = trader.bots[entry.stream]
@@ -110,6 +110,4 @@ def _in_doubt(trader: Trader) -> list[tuple[str, Order]]:
 
 
 def _cancels(bot: Bot) -> list[CancelOrder]:
-    return [
-        CancelOrder(bot.symbol, order.client_id) for order in bot.live() if order.may_be_live
-    ]
+    return [CancelOrder(bot.symbol, order.client_id) for order in bot.live() if order.may_be_live]

@@ -1,8 +1,9 @@
 """What became of an UNKNOWN request: asked, never assumed, and never sent again.
 
-Law 2. An order is *found* when one query knows it. It is *absent* only when the venue said so twice,
-both times after the moment when the request could no longer take effect, and no trade carries its id.
-Reads that fail prove nothing and are repeated with growing pauses for as long as it takes.
+Law 2. An order is *found* when one query knows it. It is *absent* only when the venue said so
+twice, both times after the moment when the request could no longer take effect, and no trade
+carries its id. Reads that fail prove nothing and are repeated with growing pauses for as long as it
+takes.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Resolver:
         self._clock = clock
 
     async def resolve(self, bot: Bot, client_id: str, sent_ms: int) -> Sequence[Event]:
-        """The events that settle what became of the request; none when it resolved itself meanwhile.
+        """The events that settle what became of the request; none when it settled meanwhile.
 
         Args:
             sent_ms: when the request left, or a later moment if that is not known.

@@ -2,10 +2,11 @@
 
 One turn of its loop takes everything in the inbox, hands each event to its grid, writes all of it
 with the commands it caused as one durable commit, and only then lets the commands leave (law 4). It
-decides nothing about orders: that is the grid's. It owns every grid and is used by one asyncio loop.
+decides nothing about orders: that is the grid's. It owns every grid and is used by one asyncio
+loop.
 
-An UNKNOWN outcome goes to the `Resolver`; a contradiction halts its grid and leaves the others alone;
-a journal that cannot be written halts everything, because nothing may leave unwritten.
+An UNKNOWN outcome goes to the `Resolver`; a contradiction halts its grid and leaves the others
+alone; a journal that cannot be written halts everything, because nothing may leave unwritten.
 """
 
 from __future__ import annotations
@@ -323,4 +324,3 @@ def _is_unknown(outcome: Outcome) -> bool:
     return not isinstance(outcome, Accepted) and not (
         isinstance(outcome, Rejected) and outcome.code != RejectCode.DUPLICATE
     )
-

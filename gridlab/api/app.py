@@ -62,6 +62,8 @@ class _Handler(WSGIRequestHandler):
     """One connection: silent, bounded in time, and plain JSON where even HTTP itself is broken."""
 
     timeout = 30
+    wbufsize = 64 * 1024  # headers and body leave in one packet
+    disable_nagle_algorithm = True
     protocol_version = "HTTP/1.1"
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:

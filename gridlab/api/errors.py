@@ -17,7 +17,7 @@ from flask import Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.wrappers import Response as BaseResponse
 
-from gridlab.api.messages import LANGUAGES, say
+from gridlab.api.messages import ENGLISH, LANGUAGES, say
 from gridlab.api.schemas import ConfigRefusal, ErrorBody, ErrorObject, FieldError
 from gridlab.api.translation import translate
 from gridlab.errors import (
@@ -116,8 +116,16 @@ def invalid(problems: list[Problem], key: str = "body_invalid") -> ApiError:
 
 
 def language() -> str:
-    """`en` or `pt`: what the request's Accept-Language prefers; English when it says nothing."""
-    return request.accept_languages.best_match(LANGUAGES, default=LANGUAGES[0]) or LANGUAGES[0]
+    """`en` or `pt`: what the request's Accept-Language prefers; English when it says nothing.
+
+    Any Portuguese counts as `pt`. Werkzeug's `best_match` would rather give a language that is
+    named exactly than one that is preferred: English for `pt-BR,en;q=0.5`.
+    """
+    for tag, quality in request.accept_languages:  # the preferred first
+        primary = tag.partition("-")[0].lower()
+        if quality > 0 and primary in LANGUAGES:
+            return primary
+    return ENGLISH
 
 
 def request_id() -> str:
@@ -131,6 +139,8 @@ def render(error: Exception) -> BaseResponse:
         return _answer(error)
     if isinstance(error, GridLabError):
         return _answer(_from_gridlab(error))
+    if isinstance(error, TimeoutError):
+        return _answer(ApiError(503, "engine_silent", code="engine_silent", hint="engine_hint"))
     if isinstance(error, HTTPException):
         if error.code is not None and error.code < 400:  # a redirect is no error
             return error.get_response(request.environ)
@@ -154,7 +164,7 @@ def _answer(error: ApiError) -> Response:
         request_id=request_id(),
     )
     endpoint = (request.endpoint or "").rsplit(".", 1)[-1]
-    answer: ErrorBody = ErrorBody(error=body)
+    answer: ErrorBody | ConfigRefusal = ErrorBody(error=body)
     if endpoint in CONFIG_ENDPOINTS:
         said = [f.message for f in fields] or [body.message]
         answer = ConfigRefusal(valid=False, errors=said, error=body)
@@ -171,7 +181,8 @@ def _from_gridlab(error: GridLabError) -> ApiError:
     if isinstance(error, NotFound):
         return ApiError(404, "as_told", code="not_found", reason=reason)
     if isinstance(error, Conflict):
-        return ApiError(409, "as_told", reason=reason)
+        reads = request.method in ("GET", "HEAD")  # nothing to conflict with: it is not ready
+        return ApiError(503 if reads else 409, "as_told", reason=reason)
     if isinstance(error, ExchangeUnavailable):
         return ApiError(503, "venue_unavailable", code="venue_unavailable", reason=reason)
     log.error("request %s failed", request_id(), exc_info=error)

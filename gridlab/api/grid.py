@@ -39,7 +39,7 @@ from gridlab.domain.plan import GridPlan, Severity
 from gridlab.domain.snapshot import BotSnapshot, BotStatus
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import InvalidSpec, NotFound
-from gridlab.money import rounding
+from gridlab.money import rounding, text
 
 
 def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
@@ -86,9 +86,9 @@ def _asked_grid(lab: GridLab) -> GridSpec:
     asked, problems = examine(GridRequest, sent)
     if asked is not None:
         found = _symbol_problem(lab, asked.symbol, asked.config.market_type)
-        if found is None:
+        problems = [found] if found else _range_problems(lab, asked)
+        if not problems:
             return _spec(lab, asked.symbol, asked.config)
-        problems = [found]
     elif not any(problem.field == "symbol" for problem in problems):
         found = _symbol_problem(lab, str(sent["symbol"]).upper(), _market_of(sent.get("config")))
         problems = ([found] if found else []) + problems
@@ -107,6 +107,20 @@ def _symbol_problem(lab: GridLab, symbol: str, market: Market) -> Problem | None
     except NotFound:
         return unknown_symbol(lab, symbol, market)
     return None
+
+
+def _range_problems(lab: GridLab, asked: GridRequest) -> list[Problem]:
+    """Prices that the venue takes from nobody."""
+    rules = lab.instrument(asked.symbol, asked.config.market_type)
+    low, high = asked.config.lower_price, asked.config.upper_price
+    problems = []
+    if low is not None and low < rules.min_price:
+        limit = {"limit": text(rules.min_price)}
+        problems.append(Problem("config.lower_price", "at_least", limit, text(low)))
+    if high is not None and high > rules.max_price:
+        limit = {"limit": text(rules.max_price)}
+        problems.append(Problem("config.upper_price", "at_most", limit, text(high)))
+    return problems
 
 
 def _spec(lab: GridLab, symbol: str, config: GridConfig) -> GridSpec:
@@ -135,8 +149,11 @@ def _fraction(percentage: Decimal) -> Decimal:
 
 
 def _planned(lab: GridLab, spec: GridSpec) -> GridPlan:
-    """The plan of a grid that may start; raises `InvalidSpec` with every rule that forbids it."""
-    plan = lab.preflight(spec)
+    """The plan of a grid that may start; raises with every rule that forbids it."""
+    try:
+        plan = lab.preflight(spec)
+    except NotFound as error:  # the symbol exists, yet has no price at this market time
+        raise invalid([Problem("symbol", text=str(error))], "config_invalid") from None
     if not plan.ok:
         raise InvalidSpec(*(f.message for f in plan.findings if f.severity is Severity.FAIL))
     return plan
@@ -159,6 +176,7 @@ def _start(lab: GridLab) -> GridStarted:
     running = lab.snapshot.bots.get(spec.symbol)
     if running is not None and is_active(running):
         raise ApiError(409, "bot_running", hint="bot_running_hint", symbol=spec.symbol)
+    _planned(lab, spec)
     bot = lab.start_grid(spec)
     snapshot = lab.snapshot
     stamp = stamp_of(snapshot)

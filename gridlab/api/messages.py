@@ -222,6 +222,14 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Something broke inside GridLab; the log has the details under this request_id",
         "Algo quebrou dentro do GridLab; o log tem os detalhes sob este request_id",
     ),
+    "engine_silent": (
+        "The engine did not answer in time; the request may still take effect",
+        "O motor não respondeu a tempo; a requisição ainda pode ter efeito",
+    ),
+    "engine_hint": (
+        "Look at GET /api/trading/executions before sending it again",
+        "Veja GET /api/trading/executions antes de enviá-la de novo",
+    ),
     "storage": (
         "The books on disk cannot be used: {reason}",
         "Os registros em disco não podem ser usados: {reason}",

@@ -108,7 +108,7 @@ def seal(reply: Reply) -> Reply:
     reply.headers["Cross-Origin-Resource-Policy"] = "same-origin"
     reply.headers["Content-Security-Policy"] = _PAGE_POLICY
     reply.headers.setdefault("Cache-Control", "no-store")
-    if reply.mimetype == "application/json":
+    if reply.mimetype in ("application/json", "text/html"):
         reply.headers["Content-Language"] = language()
         reply.headers["Vary"] = "Accept-Language"
     return reply

@@ -96,6 +96,44 @@ _SENTENCES: Final[tuple[tuple[str, str], ...]] = (
         "{side} a {price} está fora da banda da corretora, de {low} a {high} em torno de "
         "{reference}; estreite a faixa",
     ),
+    (
+        "market_type is {market}; the replay venue holds a spot account only, so choose spot",
+        "market_type é {market}; a corretora simulada só tem conta spot, então escolha spot",
+    ),
+    (
+        "the recording has ended, so no new grid can start; begin anew with gridlab up --fresh",
+        "a gravação terminou, então nenhum grid novo pode iniciar; recomece com gridlab up --fresh",
+    ),
+    (
+        "{count} bots run ({symbols}) and trading.max_concurrent_pairs is {limit}; stop one or "
+        "raise the limit in the configuration",
+        "{count} bots em execução ({symbols}) e trading.max_concurrent_pairs é {limit}; pare um ou "
+        "aumente o limite na configuração",
+    ),
+    (
+        "the engine is {state}; try again when it is ready",
+        "o motor está em {state}; tente de novo quando estiver pronto",
+    ),
+    (
+        "a bot already runs on {symbol} (run {run}, {phase}); stop it first",
+        "já existe um bot em {symbol} (execução {run}, {phase}); pare-o antes",
+    ),
+    (
+        "the bot on {symbol} (run {run}) is already stopped",
+        "o bot em {symbol} (execução {run}) já está parado",
+    ),
+    (
+        "the bot on {symbol} is halted ({reason}); cancel its orders at the venue",
+        "o bot em {symbol} está travado ({reason}); cancele suas ordens na corretora",
+    ),
+    (
+        "no bot has run on {symbol}; start one with POST /api/grid/start",
+        "nenhum bot foi executado em {symbol}; inicie um com POST /api/grid/start",
+    ),
+    (
+        "{symbol} has no price yet on {market}: its recording begins at {begin} and it is {now}",
+        "{symbol} ainda não tem preço em {market}: sua gravação começa em {begin} e agora é {now}",
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""A stopped data directory's journal, verified and replayed: what `gridlab replay-journal` prints."""
+"""A stopped engine's journal, verified and replayed: what `gridlab replay-journal` prints."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The composition root: which venue, which books and which agents make up an engine.
 
-The only place that knows concrete classes of every room at once. A mode is what is built here; there
-is no signed order transport in what Replay builds (law 9).
+The only place that knows concrete classes of every room at once. A mode is what is built here;
+there is no signed order transport in what Replay builds (law 9).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gridlab.data.recorded import RecordedMarket
 from gridlab.domain.market import Market
 from gridlab.errors import InvalidConfig
 from gridlab.exchange.paper import FillRule, PaperBook, PaperExchange
-from gridlab.exchange.replay import Replay
+from gridlab.exchange.replay import Replay, Step
 from gridlab.store.journal import Journal
 from gridlab.store.records import SqliteRecords
 
@@ -34,7 +34,7 @@ class Session:
     replay: Replay
     venue: PaperExchange
     trader: Trader
-    player: Player
+    player: Player[Step]
 
     def close(self) -> None:
         """Close both books; everything in them is already durable."""
@@ -83,9 +83,8 @@ def open_session(settings: Settings, wall: SystemClock, on_step: Callable[[], No
         fill_rule=FillRule(options.fill_rule),
     )
     venue = PaperExchange(book, clock, records, cursor=replay.records)
+    replay.attach(venue)
     trader = Trader(venue, journal, clock)
-    player = Player(
-        replay, venue, trader, speed=settings.speed, wall=wall, market=clock, on_step=on_step
-    )
+    player = Player(replay, trader, speed=settings.speed, wall=wall, market=clock, on_step=on_step)
     market = RecordedMarket(bars, rules, clock)
     return Session(clock, market, journal, records, replay, venue, trader, player)

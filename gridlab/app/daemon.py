@@ -14,16 +14,32 @@ import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from gridlab._version import __version__
-from gridlab.api.app import Server
 from gridlab.app.dashboards import ChildServer, launch_lab, launch_voila
 from gridlab.app.facade import GridLab
 from gridlab.clock import iso
 from gridlab.domain.snapshot import EngineState
 
 
-log = logging.getLogger(__name__)
+class Server(Protocol):
+    """The API's server, such as `gridlab.api.Server`; entered to serve, left to stop."""
+
+    @property
+    def url(self) -> str: ...
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class MakeServer(Protocol):
+    """How a server is made; handed in, because the API stands above this layer."""
+
+    def __call__(
+        self, lab: GridLab, host: str, port: int, *, dashboard_url: str | None
+    ) -> Server: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +58,7 @@ class Options:
     first_bot: str = "BTCUSDT"
 
 
-def run(options: Options) -> int:
+def run(options: Options, make_server: MakeServer) -> int:
     """Run the workbench until SIGINT or SIGTERM; the exit status.
 
     Raises:
@@ -58,7 +74,7 @@ def run(options: Options) -> int:
     )
     _log_to(lab)
     with ExitStack() as stack:
-        server = _server(lab, options)
+        server = _server(lab, options, make_server)
         # The port is taken before the engine starts, so that a taken port changes nothing.
         stack.enter_context(server)
         stack.enter_context(lab)
@@ -85,11 +101,11 @@ def _log_to(lab: GridLab) -> None:
     logging.basicConfig(level=settings.config.logging.level, handlers=[handler])
 
 
-def _server(lab: GridLab, options: Options) -> Server:
+def _server(lab: GridLab, options: Options, make_server: MakeServer) -> Server:
     listen = lab.settings.config.api_server
     dashboard = None if options.headless else f"http://127.0.0.1:{_dash_port(lab, options)}/"
     port = listen.port if options.port is None else options.port
-    return Server(lab, listen.host, port, dashboard_url=dashboard)
+    return make_server(lab, listen.host, port, dashboard_url=dashboard)
 
 
 def _dash_port(lab: GridLab, options: Options) -> int:
@@ -126,7 +142,9 @@ def _print_banner(lab: GridLab, server: Server, children: dict[str, ChildServer]
         ("Grid", f"{bot.symbol}, {bot.levels} levels, {bot.status}")
         for bot in snapshot.bots.values()
     ]
-    print(f"GridLab {__version__} | {snapshot.mode.upper()}: recorded real prices, simulated orders")
+    print(
+        f"GridLab {__version__} | {snapshot.mode.upper()}: recorded real prices, simulated orders"
+    )
     for name, value in rows:
         print(f"  {name:<11}{value}")
     if snapshot.state is EngineState.FINISHED:
@@ -151,5 +169,3 @@ def _wait(lab: GridLab, children: dict[str, ChildServer], stopping: threading.Ev
                     file=sys.stderr,
                     flush=True,
                 )
-
-

@@ -237,8 +237,9 @@ def _start(
 ) -> ChildServer:
     log_path.parent.mkdir(parents=True, exist_ok=True)
     paths = [str(_PACKAGE / "widgets"), os.environ.get("JUPYTER_PATH", "")]
-    # The kernels start in another folder, and must import the same gridlab as we do.
-    imports = [str(_PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
+    # From a checkout that is not installed, kernels in another folder must find the same gridlab.
+    checkout = str(_PACKAGE.parent) if (_PACKAGE.parent / "pyproject.toml").is_file() else ""
+    imports = [checkout, os.environ.get("PYTHONPATH", "")]
     environment = {
         **os.environ,
         **more,

@@ -83,6 +83,10 @@ class Engine:
             self._tell_ready(None)
             work.append(asyncio.create_task(self._play(session)))
             await asyncio.gather(*work)
+        except asyncio.CancelledError:
+            if self.session is not None and self._was_ready:
+                self.session.replay.save()
+            raise
         except Exception as error:
             if not self._was_ready:
                 self._tell_ready(error)
@@ -103,7 +107,7 @@ class Engine:
             # A new replay stands before its first step: the market needs a price to start at.
             for _ in session.replay.symbols:
                 if (step := session.replay.next_step()) is not None:
-                    session.replay.play(step, session.venue)
+                    session.replay.play(step)
             if self.settings.first_bot:
                 symbol = self.settings.first_bot
                 await self._start(session, self.settings.config.spec_for(symbol))

@@ -1,8 +1,8 @@
 """`GridLab`: the one object through which everybody outside the engine thread drives it.
 
 Reads look at one immutable `Snapshot` and never wait. Changes are posted to the engine thread and
-return what came of them. The same verbs exist on `gridlab.client.Client` over HTTP. Each changing verb
-has an awaitable twin with an `a` in front, for notebooks that must not block.
+return what came of them. The same verbs exist on `gridlab.client.Client` over HTTP. Each changing
+verb has an awaitable twin with an `a` in front, for notebooks that must not block.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -44,7 +45,7 @@ class GridLab:
         config: a `Config`, or the path of a YAML file laid over the packaged defaults.
         speed: market seconds for each real second; 0 plays as fast as it can.
         mode: only `Mode.REPLAY` until the live venues arrive.
-        start_ms, end_ms: the part of the recording to play; the default is a lively stretch.
+        start_ms, end_ms: the part of the recording to play; by default the last days of March 2026.
         first_bot: symbol on which a new data directory starts the configured grid.
         fresh: put an earlier run's books aside (into `archive/`) and begin anew.
 
@@ -263,16 +264,14 @@ class GridLab:
             raise Conflict("the engine is still recovering; try again when it is ready")
         return session.market
 
-    def _post(self, work: Coroutine[Any, Any, T]) -> asyncio.Future[T] | Any:
+    def _post(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         if self._loop is None or self._thread is None or not self._thread.is_alive():
             work.close()
             raise Conflict("the engine is stopped; make a new GridLab to start again")
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
-        answer: T = self._post(work).result(ANSWER_WITHIN_S)
-        return answer
+        return self._post(work).result(ANSWER_WITHIN_S)
 
     async def _acall(self, work: Coroutine[Any, Any, T]) -> T:
-        answer: T = await asyncio.wrap_future(self._post(work))
-        return answer
+        return await asyncio.wrap_future(self._post(work))

@@ -1,8 +1,8 @@
 """Frozen values to canonical JSON and back, without loss.
 
-Canonical: keys sorted, no spaces, Decimals as their digits in strings. The same value gives the same
-bytes on every machine and in every process, so hashes of them can be compared.
-Which types may appear is listed in `_TYPES`; an unknown one raises instead of being guessed.
+Canonical: keys sorted, no spaces, Decimals as their digits in strings. The same value gives the
+same bytes on every machine and in every process, so hashes of them can be compared. Which types may
+appear is listed in `_TYPES`; an unknown one raises instead of being guessed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def decode(text: str) -> Any:
     """
     try:
         return _value(json.loads(text))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, ArithmeticError) as error:
         raise InvalidInput(f"not a stored GridLab value: {text[:80]!r} ({error})") from error
 
 

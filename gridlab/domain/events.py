@@ -17,7 +17,7 @@ from gridlab.domain.spec import GridSpec
 
 
 class StopPolicy(StrEnum):
-    """What a stop does with the base asset that the grid holds; open orders are always cancelled."""
+    """What a stop does with the base that the grid holds; open orders are always cancelled."""
 
     KEEP = "keep"
     SELL = "sell"

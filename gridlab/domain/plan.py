@@ -1,4 +1,4 @@
-"""The pre-flight's answer: exactly which orders a grid would place, what it needs, and what forbids it."""
+"""The pre-flight's answer: which orders a grid would place, what it needs, what forbids it."""
 
 from __future__ import annotations
 

@@ -171,7 +171,9 @@ class Snapshot:
     started_ms: int
     speed: float
     progress: float | None
-    prices: Mapping[tuple[Market, str], Decimal] = field(default_factory=lambda: MappingProxyType({}))
+    prices: Mapping[tuple[Market, str], Decimal] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
     bots: Mapping[str, BotSnapshot] = field(default_factory=lambda: MappingProxyType({}))
     balances: tuple[Balance, ...] = ()
     agents: tuple[AgentHealth, ...] = ()

@@ -27,9 +27,9 @@ class Spacing(StrEnum):
 class GridSpec:
     """One grid as asked for.
 
-    A grid of `levels` grids (intervals) has `levels + 1` price lines and `levels` resting orders: one
-    line, the one nearest the price, stays empty. Give either `spacing` (lines are laid around the
-    price at start) or both `lower` and `upper`. Give either `quantity` or `investment`.
+    A grid of `levels` grids (intervals) has `levels + 1` price lines and `levels` resting orders:
+    one line, the one nearest the price, stays empty. Give either `spacing` (lines are laid around
+    the price at start) or both `lower` and `upper`. Give either `quantity` or `investment`.
 
     Args:
         levels: number of grids, 2 to 1000.

@@ -1,9 +1,9 @@
 """The `Exchange` protocol: what the trader may ask of any venue, and the three answers it gets.
 
-A request that changes something is ACCEPTED, REJECTED or UNKNOWN (law 2); it never raises for what a
-venue or a network does. A read either answers or raises `ExchangeUnavailable`, having changed nothing.
-Venue events (acknowledgements, fills, ends) are pushed into the sink that the trader subscribed; a
-sink only queues, so a venue may call it from anywhere in its own work.
+A request that changes something is ACCEPTED, REJECTED or UNKNOWN (law 2); it never raises for what
+a venue or a network does. A read either answers or raises `ExchangeUnavailable`, having changed
+nothing. Venue events (acknowledgements, fills, ends) are pushed into the sink that the trader
+subscribed; a sink only queues, so a venue may call it from anywhere in its own work.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class Exchange(Protocol):
     """One account on one market of one venue.
 
     Attributes:
-        unseen_horizon_ms: how long after sending an unseen request can still take effect. Zero for a
-            venue inside this process; `recvWindow + 10 s` for Binance.
+        unseen_horizon_ms: how long after sending an unseen request can still take effect. Zero
+            for a venue inside this process; `recvWindow + 10 s` for Binance.
     """
 
     market: Market
@@ -128,7 +128,7 @@ class MarketData(Protocol):
     def klines(
         self, market: Market, symbol: str, interval: Interval, limit: int
     ) -> tuple[Kline, ...]:
-        """The last `limit` candles up to now, oldest first, the open one included; may be shorter."""
+        """The last `limit` candles or fewer, oldest first, the open one included."""
         ...
 
     def instrument(self, market: Market, symbol: str) -> Instrument:

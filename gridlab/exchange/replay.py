@@ -1,10 +1,10 @@
 """A recording played into the paper venue, step by step, under a clock that stands still between.
 
 A step takes one symbol to the next point of its stated intra-bar path: open, first extreme, second
-extreme, close (`Kline.path`), at a third of the bar's width each. All symbols reach a point before any
-goes on to the next. The position is saved by the venue in the same transaction as what a step
-changed, so that a killed replay goes on exactly where its books stand.
-Knows no bot; who plays the steps, and how fast, is the player's affair.
+extreme, close (`Kline.path`), at a third of the bar's width each. All symbols reach a point before
+any goes on to the next. The position is saved by the venue in the same transaction as what a step
+changed, so that a killed replay goes on exactly where its books stand. Knows no bot; who plays the
+steps, and how fast, is the player's affair.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Protocol
 
 from gridlab.clock import ManualClock
 from gridlab.domain.market import Kline, path_times_ms
-from gridlab.errors import InvalidInput, StorageError
+from gridlab.errors import BugError, InvalidInput, StorageError
 from gridlab.exchange.paper import PaperExchange
 from gridlab.exchange.paper_records import Record
 from gridlab.money import rounding
@@ -82,6 +82,7 @@ class Replay:
         self._bars = (end_ms - start_ms) // width_ms
         self._last = self._bars * POINTS * len(self._symbols) - 1
         self._position = -1
+        self._venue: PaperExchange | None = None
         self._candles: dict[str, Kline | None] = {}
         self._candles_minute = -1
 
@@ -98,14 +99,13 @@ class Replay:
         """The part already played, 0 to 1."""
         return (self._position + 1) / (self._last + 1)
 
-    @property
-    def bar_number(self) -> int:
-        """The number of the candle that the last step belonged to; -1 before the first."""
-        return self._bar_of(self._position) if self._position >= 0 else -1
+    def opens_bar(self, step: Step) -> bool:
+        """Whether `step` is the first of a new candle after the recording's first.
 
-    def bar_of(self, step: Step) -> int:
-        """The number of the candle that `step` belongs to."""
-        return self._bar_of(step.position)
+        Decided by positions alone, so that a replay that was killed and one that was not do the
+        same at the same moments.
+        """
+        return self._position >= 0 and self._bar_of(step.position) > self._bar_of(self._position)
 
     def _bar_of(self, position: int) -> int:
         return position // (POINTS * len(self._symbols))
@@ -138,13 +138,31 @@ class Replay:
             self._candles[symbol] = kline if here else None
         return self._candles[symbol]
 
-    def play(self, step: Step, venue: PaperExchange) -> None:
+    def attach(self, venue: PaperExchange) -> None:
+        """Play into `venue` from now on; it saves `records()` with its books."""
+        self._venue = venue
+
+    def play(self, step: Step) -> None:
         """Move the clock and the venue by one step; raises `StorageError` as the venue does."""
         self._clock.advance_to(max(step.time_ms, self._clock.now_ms()))
         self._position = step.position
-        venue.advance(
+        self._on_stage.advance(
             step.symbol, step.kline.path[step.point], step.time_ms, self._volume_of(step)
         )
+
+    def price(self, symbol: str) -> Decimal | None:
+        """The venue's last price; None before the first step."""
+        return self._on_stage.book.price(symbol)
+
+    def save(self) -> None:
+        """Save the position although nothing happened; raises `StorageError`."""
+        self._on_stage.save()
+
+    @property
+    def _on_stage(self) -> PaperExchange:
+        if self._venue is None:
+            raise BugError("a replay plays into a venue; attach one first")
+        return self._venue
 
     def _volume_of(self, step: Step) -> Decimal | None:
         if self._participation is None or step.point == 0:

@@ -54,8 +54,9 @@ from gridlab.grid.preflight import plan_grid
 from gridlab.grid.slot import Slot
 from gridlab.money import ZERO, exact, floor_to
 
-#: Orders that were refused or proved absent and are remembered, so that a later trade of one of them
-#: is noticed as the contradiction that it is. Older ones are forgotten; a venue has answered by then.
+#: Orders that were refused or proved absent and are remembered, so that a later trade of one of
+#: them is noticed as the contradiction that it is. Older ones are forgotten; a venue has answered
+#: by then.
 REMEMBERED_DEAD_ORDERS = 1000
 
 
@@ -250,8 +251,8 @@ class Grid:
     def _order_for(self, client_id: str) -> Order | None:
         """The order an event speaks of; None when it is long settled, so the event is a repeat.
 
-        An id carries its slot, cycle and attempt. A slot moves on only when its order is settled, and
-        settled means that every trade of it is booked: whatever arrives later is a duplicate.
+        An id carries its slot, cycle and attempt. A slot moves on only when its order is settled,
+        and settled means that every trade of it is booked: whatever arrives later is a duplicate.
 
         Raises:
             InvariantError: the id was never given by this grid.
@@ -332,7 +333,12 @@ class Grid:
         )
 
     def _send(
-        self, client_id: ClientId, side: Side, quantity: Decimal, price: Decimal | None, time_ms: int
+        self,
+        client_id: ClientId,
+        side: Side,
+        quantity: Decimal,
+        price: Decimal | None,
+        time_ms: int,
     ) -> Order:
         request = OrderRequest(
             client_id=str(client_id),

@@ -18,7 +18,7 @@ from gridlab.money import ceil_to, is_multiple, rounding, text
 def broken_rules(
     instrument: Instrument, side: Side, price: Decimal, quantity: Decimal, reference_price: Decimal
 ) -> Iterator[tuple[str, str]]:
-    """(rule, sentence) for each venue rule that this order would break; nothing when it may be sent.
+    """(rule, sentence) for each venue rule that this order would break; none if it may be sent.
 
     Args:
         price: limit price, or the last price for a market order.
@@ -35,7 +35,8 @@ def smallest_quantity(instrument: Instrument, price: Decimal) -> Decimal:
     with rounding():
         by_value = instrument.min_notional / price
     return max(
-        ceil_to(by_value, instrument.lot_size), ceil_to(instrument.min_quantity, instrument.lot_size)
+        ceil_to(by_value, instrument.lot_size),
+        ceil_to(instrument.min_quantity, instrument.lot_size),
     )
 
 
@@ -90,9 +91,7 @@ def _band_rules(
     band = instrument.percent_price
     if band is None:
         return
-    down, up = (
-        (band.bid_down, band.bid_up) if side is Side.BUY else (band.ask_down, band.ask_up)
-    )
+    down, up = (band.bid_down, band.bid_up) if side is Side.BUY else (band.ask_down, band.ask_up)
     low, high = reference_price * down, reference_price * up
     if not low <= price <= high:
         yield (

@@ -1,25 +1,31 @@
 """What must hold of a grid between any two events, whatever the venue did.
 
-Assertions in production, oracles in tests: the same function. It reads the grid and changes nothing.
+Assertions in production, oracles in tests: the same function. It reads the grid and changes
+nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from gridlab.domain.orders import Side
 from gridlab.errors import InvariantError
-from gridlab.grid.ledger import Lots
+from gridlab.grid.ledger import Ledger, Lots
 from gridlab.grid.slot import Slot
 from gridlab.money import ZERO, text
 
-if TYPE_CHECKING:
-    from gridlab.grid.engine import Grid
+
+class Audited(Protocol):
+    """The part of a `Grid` that is checked."""
+
+    slots: list[Slot]
+    ledger: Ledger
+    pool: Lots
 
 
-def check(grid: Grid) -> None:
+def check(grid: Audited) -> None:
     """Return silently when every invariant holds.
 
     Raises:
@@ -30,7 +36,7 @@ def check(grid: Grid) -> None:
         raise InvariantError("; ".join(broken))
 
 
-def violations(grid: Grid) -> Iterator[str]:
+def violations(grid: Audited) -> Iterator[str]:
     """Each broken invariant as a sentence."""
     if not grid.slots:
         return
@@ -39,7 +45,7 @@ def violations(grid: Grid) -> Iterator[str]:
         yield from _slot(slot)
 
 
-def _books(grid: Grid) -> Iterator[str]:
+def _books(grid: Audited) -> Iterator[str]:
     ledger = grid.ledger
     for asset, amount in ledger.residuals().items():
         yield f"the books do not close: {text(amount)} {asset} is unexplained"
@@ -53,7 +59,7 @@ def _books(grid: Grid) -> Iterator[str]:
         )
 
 
-def _agree(component: str, grid: Grid, queues: Iterable[Lots]) -> Iterator[str]:
+def _agree(component: str, grid: Audited, queues: Iterable[Lots]) -> Iterator[str]:
     quantity = cost = ZERO
     for lots in queues:
         quantity += lots.quantity

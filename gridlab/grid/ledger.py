@@ -4,11 +4,11 @@ For each asset, exactly:  wallet = grid profit + inventory + dust + fees + fundi
 
 * *wallet* is what the grid changed on the account: the cash flows of its trades, and nothing else.
 * *inventory* and *dust* hold the base that the grid owns, as positive base, and what it cost, as
-  negative quote. Held base is a queue of lots, first in first out, so that the cost of any part of it
-  is a sum of products and never a division.
+  negative quote. Held base is a queue of lots, first in first out, so that the cost of any part of
+  it is a sum of products and never a division.
 * *grid profit* is, for each sale, its proceeds minus the cost of the lots sold; quote only.
-* *fees* are negative. A fee taken in base is paid out of the lots and booked at their cost in quote;
-  a fee in a third asset stays in that asset until somebody states a price for it.
+* *fees* are negative. A fee taken in base is paid out of the lots and booked at their cost in
+  quote; a fee in a third asset stays in that asset until somebody states a price for it.
 
 The two sides are computed from different facts (cash flows here, lots there), so the equation is a
 check and not a definition. Knows nothing of orders or prices to come.
@@ -17,7 +17,7 @@ check and not a definition. Knows nothing of orders or prices to come.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from gridlab.domain.orders import Side, Trade
@@ -46,7 +46,7 @@ class Lots:
         self._queue: deque[Lot] = deque()
         self.quantity = ZERO
 
-    def __iter__(self) -> Iterable[Lot]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Lot]:
         return iter(self._queue)
 
     @property
@@ -207,7 +207,7 @@ class Ledger:
         return left
 
     def lines(self) -> tuple[tuple[str, str, Decimal], ...]:
-        """Every balance as (component, asset, amount), the wallet first; for frames and comparison."""
+        """Every balance as (component, asset, amount), the wallet first."""
         rows = [("wallet", asset, self.wallet[asset]) for asset in sorted(self.wallet)]
         for component in COMPONENTS:
             part = self._parts[component]

@@ -13,8 +13,8 @@ from gridlab.money import ONE, round_to, rounding, text
 def lay_lines(spec: GridSpec, tick_size: Decimal, reference_price: Decimal) -> tuple[Decimal, ...]:
     """The grid's price lines, ascending, on the tick; `spec.levels + 1` of them.
 
-    With `spec.spacing`, the reference price is one of the lines and the others are laid around it, an
-    odd one below. With `spec.lower` and `spec.upper`, the range is divided from end to end.
+    With `spec.spacing`, the reference price is one of the lines and the others are laid around it,
+    an odd one below. With `spec.lower` and `spec.upper`, the range is divided from end to end.
 
     Raises:
         InvalidSpec: a line is not above zero, or two lines fall on the same tick.

@@ -1,12 +1,13 @@
 """The life of one order, as a table.
 
-What the bot knows of an order is one of seven states. A *signal* is what an event says about it. The
-table below is the whole theory: a pair that is missing from it is a contradiction (the venue rejected
-an order that it had accepted; an order proven absent trades), and raises, which halts the grid.
+What the bot knows of an order is one of seven states. A *signal* is what an event says about it.
+The table below is the whole theory: a pair that is missing from it is a contradiction (the venue
+rejected an order that it had accepted; an order proven absent trades), and raises, which halts the
+grid.
 
 Two facts shape it. Messages arrive late, twice and in any order, so a fill may precede the
-acknowledgement and an end may precede its fills. And UNKNOWN is left only by proof: an answer of the
-venue, or `ABSENT` from the resolver (law 2); never by time alone.
+acknowledgement and an end may precede its fills. And UNKNOWN is left only by proof: an answer of
+the venue, or `ABSENT` from the resolver (law 2); never by time alone.
 
 An order is *settled* when nothing more can come of it: every trade that the venue says it had has
 been booked. Only then may its slot place another one.
@@ -77,7 +78,16 @@ class Order:
         filled: the sum of the trades booked so far.
     """
 
-    __slots__ = ("executed", "filled", "order_id", "reason", "request", "state", "time_ms", "trades")
+    __slots__ = (
+        "executed",
+        "filled",
+        "order_id",
+        "reason",
+        "request",
+        "state",
+        "time_ms",
+        "trades",
+    )
 
     def __init__(self, request: OrderRequest, time_ms: int) -> None:
         self.request = request

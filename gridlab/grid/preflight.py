@@ -185,9 +185,9 @@ def _size_findings(plan: GridPlan) -> list[Finding]:
             Severity.FAIL,
             "min_notional",
             f"the {what} gives orders of {text(plan.quantity)} {instrument.base}; the venue takes "
-            f"no less than {text(least)} at {text(lines[0])} (at least {text(instrument.min_notional)} "
-            f"{instrument.quote} an order). Invest at least {text(ceil_to(needed, ONE))} "
-            f"{instrument.quote} for {spec.levels} levels, or use fewer levels",
+            f"no less than {text(least)} at {text(lines[0])} (at least "
+            f"{text(instrument.min_notional)} {instrument.quote} an order). Invest at least "
+            f"{text(ceil_to(needed, ONE))} {instrument.quote} for {spec.levels} levels, or use fewer levels",
         )
     ]
 
@@ -261,8 +261,8 @@ def _range_findings(plan: GridPlan) -> list[Finding]:
         Finding(
             Severity.WARN,
             "price_out_of_range",
-            f"the price {text(price)} is {side} the range {text(lines[0])} to {text(lines[-1])}, so "
-            f"{held}; move the range to hold the price",
+            f"the price {text(price)} is {side} the range {text(lines[0])} to "
+            f"{text(lines[-1])}, so {held}; move the range to hold the price",
         )
     ]
 

@@ -7,8 +7,8 @@ Pure: two pictures in, events out. The ways they can differ, all of them:
 * the venue ended an order that we think is live  ->  `OrderEnded`;
 * the venue does not know an order that we think is live  ->  nothing here: absence needs proof over
   time, which is the resolver's work;
-* the venue has an open order with our prefix that no run of ours holds  ->  a *ghost*: reported, and
-  the account needs a person;
+* the venue has an open order with our prefix that no run of ours holds  ->  a *ghost*: reported,
+  and the account needs a person;
 * the venue has open orders of other people  ->  *foreign*: reported, never touched.
 """
 

@@ -1,7 +1,7 @@
 """One slot: an interval between neighbouring lines, with at most one possibly-live order.
 
-A slot that holds quote buys at its lower line; a slot that holds base sells at its upper line. What to
-place next is a pure function of the slot, the plan and the venue's rules.
+A slot that holds quote buys at its lower line; a slot that holds base sells at its upper line. What
+to place next is a pure function of the slot, the plan and the venue's rules.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What survives the process: the journal, the lease, the paper venue's records. The only user of sqlite3."""
+"""What survives the process: journal, lease, the paper venue's records. Alone with sqlite3."""

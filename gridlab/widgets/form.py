@@ -87,7 +87,7 @@ class Controls:
             description="Stop grid…", tooltip="Cancel every order of this bot; asks first"
         )
         self.policy = w.Dropdown(options=POLICIES, value="keep", description="On stop")
-        self.yes = w.Button(description="Cancel orders and stop")
+        self.yes = w.Button(description="Yes, stop it")
         self.no = w.Button(description="Keep it running")
         self.question = _html("")
         self.confirm = _box(
@@ -126,6 +126,12 @@ class Controls:
             self.symbol.value = chosen
         finally:
             self._quiet = False
+
+    def show_offline(self) -> None:
+        """Nothing answers: nothing can be started or stopped from here."""
+        self.say("")
+        self.show(None, self._mode, None)
+        _set(self.note, "value", markup.OFFLINE_NOTE)
 
     def show(self, bot: BotView | None, mode: str, preview: Preview | None) -> None:
         """Fit the controls to the bot on the chosen symbol, the mode and the last pre-flight."""

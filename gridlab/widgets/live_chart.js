@@ -12,7 +12,7 @@ const COLOR = {
 const FONT = '11px ui-sans-serif, system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif';
 const MINUTE = 60000, DAY = 86400000;
 const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 360, 720, 1440, 2880, 10080, 43200];
-const AXIS_WIDTH = 82, TIME_HEIGHT = 22, RIGHT_MARGIN_BARS = 5, PING_MS = 4000, SILENT_MS = 6000;
+const AXIS_WIDTH = 82, TIME_HEIGHT = 22, RIGHT_MARGIN_BARS = 11, PING_MS = 4000, SILENT_MS = 6000;
 const MAX_BARS = 3000, MIN_VISIBLE = 15;
 const INTERVALS = ["1m", "5m", "15m", "1h"];
 
@@ -354,13 +354,11 @@ class Painter {
   drawPreview() {
     for (const level of this.series.preview) {
       const y = this.y(level.price);
-      this.rule(0, y, this.plotWidth, y, COLOR.preview, [6, 4]);
+      this.rule(0, y, this.plotWidth, y, "rgba(232,179,57,.5)", [6, 4]);
     }
-    if (this.series.preview.length) {
-      const top = Math.max(...this.series.preview.map((p) => p.price));
-      const label = `Preview · ${this.series.preview.length} lines · nothing placed`;
-      this.text(label, this.plotWidth - 6, Math.max(34, this.y(top) - 8), COLOR.preview, "right");
-    }
+    const count = this.series.preview.length;
+    if (!count) return;
+    this.text(`Preview · ${count} lines · nothing placed`, this.plotWidth - 6, 14, COLOR.preview, "right");
   }
 
   drawCandles() {

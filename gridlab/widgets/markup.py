@@ -22,6 +22,10 @@ MODES: dict[str, tuple[str, str]] = {
 DANGER = "#ef5350"
 FILLS_SHOWN = 60
 WHY = "Why"
+OFFLINE_NOTE = (
+    '<div class="gl-note">No engine answers, so nothing can be started or stopped here. '
+    "Bots that run with real orders keep them at the venue.</div>"
+)
 
 
 def money(value: float, *, sign: bool = False) -> str:
@@ -99,22 +103,23 @@ def banner(view: EngineView | None, bot: BotView | None, age_ms: int) -> str:
         f'<div class="gl-banner" style="--mode:{color}" role="status">'
         f'<span class="gl-mode">{escape(view.mode.upper())}</span>'
         f'<span class="gl-say" title="{escape(say)}">{escape(say)}</span>'
-        f'<span class="gl-right">{_bot_state(bot)}'
+        f'<span class="gl-right">{_bot_state(bot, bool(old))}'
         f"<span>market <b>{clock_time(view.time_ms, with_day=True)} UTC</b></span>"
         f'<span class="gl-age{old}">{"STALE " if old else "data "}{age(age_ms)} old</span>'
         "</span></div>"
     )
 
 
-def _bot_state(bot: BotView | None) -> str:
+def _bot_state(bot: BotView | None, is_old: bool) -> str:
     if bot is None:
         return '<span><i class="gl-dot idle"></i>no bot</span>'
     dot = "bad" if bot.status == "error" else "" if bot.status in ("running", "active") else "wait"
-    if bot.status == "stopped":
+    if bot.status == "stopped" or is_old:
         dot = "idle"
     why = f' title="{escape(bot.reason)}"' if bot.reason else ""
+    was = "was " if is_old else ""
     name, status = escape(bot.symbol), escape(bot.status)
-    return f'<span{why}><i class="gl-dot {dot}"></i><b>{name}</b> {status}</span>'
+    return f'<span{why}><i class="gl-dot {dot}"></i><b>{name}</b> {was}{status}</span>'
 
 
 def alarm(message: str) -> str:
@@ -165,6 +170,7 @@ def _bot_cells(bot: BotView, quote: str) -> list[tuple[str, str, str, str]]:
     share = bot.total / bot.investment * 100 if bot.investment else 0.0
     held = "" if bot.base_held is None else f"{quantity(bot.base_held)} {base} held"
     vacant = f"{len(bot.vacancies)} vacant" if bot.vacancies else "no vacancy"
+    slots = f"of {bot.levels}, {vacant}" if bot.is_active else f"bot {bot.status}"
     percent = f"{'−' if share < 0 else '+'}{abs(share):.2f} % of {bot.investment:,.0f} {quote}"
     return [
         ("Total profit", money(bot.total, sign=True), percent, tone(bot.total)),
@@ -178,7 +184,7 @@ def _bot_cells(bot: BotView, quote: str) -> list[tuple[str, str, str, str]]:
         ("Fees", money(bot.fees, sign=True), f"{quote}, all fills", tone(bot.fees)),
         ("Equity", money(bot.equity), f"{quote} in this grid", ""),
         ("Fills", f"{bot.trade_count:,}", f"in {bot.uptime}", ""),
-        ("Open orders", f"{len(bot.orders)}", f"of {bot.levels}, {vacant}", ""),
+        ("Open orders", f"{len(bot.orders)}", slots, ""),
     ]
 
 
@@ -252,7 +258,7 @@ def vacancies_card(bot: BotView | None, note: str, digits: int) -> str:
     rows = [
         f"<tr>{_side(one.side)}<td>{price(one.price, digits)}</td>"
         f'<td class="gl-why">{escape(one.reason)}</td></tr>'
-        for one in (bot.vacancies if bot else ())
+        for one in (bot.vacancies if bot and bot.status != "stopped" else ())
     ]
     empty = "Every slot has its order." if bot and bot.is_active else "No bot is running."
     return card(f"Vacant slots ({len(rows)})", note, ("Side", "Price", WHY), rows, empty)

@@ -19,7 +19,7 @@ from gridlab.widgets import markup
 from gridlab.widgets.chart import LiveChart
 from gridlab.widgets.feed import Feed
 from gridlab.widgets.form import Controls
-from gridlab.widgets.source import Source, source_of
+from gridlab.widgets.source import MAX_FILLS, Source, source_of
 from gridlab.widgets.view import (
     BotView,
     EngineView,
@@ -122,8 +122,8 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
             bot = view.bots.get(self._symbol)
             if self._last_bar_ms == 0:
                 self._load(bot)
-            self._refresh_fills(bot)
             bars = self.source.candles(self._symbol, self._interval, self._bars_needed(view))
+            self._refresh_fills(bot)
             self._refresh_preview(view, bot)
         except GridLabError as error:
             self._show_down(error)
@@ -181,7 +181,9 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         key = (bot.symbol, bot.run, bot.trade_count)
         if key != self._fills_of:
             self._fills = self.source.fills(bot.symbol, bot.run)
-            self._fills_of = key
+            # Right after a restart the engine may count trades that it does not list yet.
+            if len(self._fills) >= min(bot.trade_count, MAX_FILLS):
+                self._fills_of = key
 
     def _refresh_preview(self, view: EngineView, bot: BotView | None) -> None:
         """Ask the pre-flight while no bot runs, now and then; show its lines on the chart."""
@@ -213,7 +215,7 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
 
     def _push(self, view: EngineView, bot: BotView | None, bars: list[Any]) -> None:
         stale = markup.is_stale(view, view.age_ms)
-        point = [(view.time_ms, bot.total, bot.grid_profit)] if bot and bot.is_active else []
+        point = [(view.time_ms, bot.total, bot.grid_profit)] if bot else []
         self.chart.push(
             bars,
             levels=bot.drawn_levels() if bot and bot.is_active else (),
@@ -226,7 +228,7 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
 
     # -- what is shown
 
-    def _show(self, view: EngineView, bot: BotView | None, age_ms: int) -> None:
+    def _show_numbers(self, view: EngineView, bot: BotView | None, age_ms: int) -> None:
         digits = markup.decimals_of(
             [*(bot.lines if bot else ()), *([self._mark] if self._mark is not None else [])]
         )
@@ -237,6 +239,9 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         count = bot.trade_count if bot else 0
         self._put(self._filled, markup.fills_card(self._fills, count, note, digits))
         self._put(self._vacant, markup.vacancies_card(bot, note, digits))
+
+    def _show(self, view: EngineView, bot: BotView | None, age_ms: int) -> None:
+        self._show_numbers(view, bot, age_ms)
         stale = markup.is_stale(view, age_ms)
         words = (
             "<b>Stale data.</b> The engine answers, but its newest step is "
@@ -257,11 +262,10 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         if self._view is not None:
             age_ms = self._view.age_ms + silent_ms
             bot = self._view.bots.get(self._symbol)
-            self._put(self._banner, markup.banner(self._view, bot, age_ms))
-            self._put(self._tiles, markup.tiles(self._view, bot, self._symbol, self._mark, age_ms))
+            self._show_numbers(self._view, bot, age_ms)
         note = f"Engine unreachable for {markup.age(silent_ms)}"
         self.chart.push((), stale=True, note=note, tag=note)
-        self.controls.show(None, self._view.mode if self._view else "", None)
+        self.controls.show_offline()
 
     def _show_alarm(self, words: str, stale: bool) -> None:
         self._put(self._alarm, markup.alarm(words))

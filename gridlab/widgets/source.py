@@ -9,12 +9,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gridlab.client import Client
-from gridlab.clock import Clock, SystemClock
+from gridlab.clock import Clock, SystemClock, human_duration
 from gridlab.domain.events import StopPolicy
 from gridlab.domain.market import Kline, Market
 from gridlab.domain.orders import Trade
 from gridlab.domain.plan import GridPlan, Severity
-from gridlab.domain.snapshot import BotSnapshot
+from gridlab.domain.snapshot import BotSnapshot, BotStatus
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import InvalidInput
 from gridlab.money import parse, rounding, text
@@ -345,7 +345,8 @@ def _bot_of_snapshot(bot: BotSnapshot, now_ms: int, price: float | None) -> BotV
     with rounding():
         equity: Decimal = money.investment + money.total
         spacing: Decimal = bot.spacing * 100
-    minutes = max(0, now_ms - bot.started_ms) // 60_000
+    active = bot.status in (BotStatus.STARTING, BotStatus.RUNNING, BotStatus.STOPPING)
+    uptime = human_duration((now_ms if active else bot.updated_ms) - bot.started_ms)
     return BotView(
         symbol=bot.symbol,
         market=bot.market.value,
@@ -377,7 +378,7 @@ def _bot_of_snapshot(bot: BotSnapshot, now_ms: int, price: float | None) -> BotV
             for order in bot.open_orders
         ),
         vacancies=tuple(VacancyRow(v.side.value, float(v.price), v.reason) for v in bot.vacancies),
-        uptime=f"{minutes // 60}h {minutes % 60}m",
+        uptime=uptime,
     )
 
 

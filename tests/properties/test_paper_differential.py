@@ -1,7 +1,7 @@
-"""The paper book against a naive venue that scans a list and recomputes everything from its history.
+"""The paper book against a naive venue that scans a list and recomputes all from its history.
 
-The reference below shares no code with the book: orders are dicts in one list, the next fill is found
-by a linear scan, and balances are computed anew from the opening and all that happened since.
+The reference below shares no code with the book: orders are dicts in one list, the next fill is
+found by a linear scan, and balances are computed anew from the opening and all that happened since.
 """
 
 from __future__ import annotations
@@ -219,12 +219,15 @@ def code_of(outcome: Outcome) -> str:
     return "" if isinstance(outcome, Accepted) else getattr(outcome, "code", "unknown")
 
 
-client_ids = st.sampled_from([f"id{n}" for n in range(9)])
-prices = st.integers(2, 60).map(lambda n: D(n) / 2)
-quantities = st.one_of(
-    st.integers(3, 80).map(lambda n: D(n) / 10), st.sampled_from([D("0.1"), D("0.25"), D(21)])
+# Most values are sound and crowd around one price, so that orders meet; some are to be refused.
+client_ids = st.sampled_from([f"id{n}" for n in range(12)])
+prices = st.integers(14, 26).map(lambda n: D(n) / 2)
+quantities = st.sampled_from(
+    [D(n) / 10 for n in range(10, 80)] + [D("0.1"), D("0.2"), D("0.25"), D(20), D("20.1")]
 )
-limit_prices = st.one_of(prices, st.sampled_from([D("0.5"), D("10.25"), D("40.5")]))
+limit_prices = st.sampled_from(
+    [D(n) / 2 for n in range(14, 27)] * 3 + [D("0.5"), D(3), D(20), D("10.25"), D("40.5")]
+)
 placements = st.tuples(
     st.just("place"),
     client_ids,
@@ -235,11 +238,14 @@ placements = st.tuples(
 )
 walks = st.tuples(
     st.just("walk"),
-    st.one_of(prices, st.integers(100, 3000).map(lambda n: D(n) / 100)),
+    st.one_of(prices, st.integers(600, 1400).map(lambda n: D(n) / 100)),
     st.one_of(st.none(), st.integers(0, 900).map(lambda n: D(n) / 100)),
 )
 cancels = st.tuples(st.just("cancel"), client_ids)
-actions = st.lists(st.one_of(placements, placements, walks, walks, cancels), max_size=40)
+# one_of drops repeated choices, so the weights are given by name.
+STEPS = {"place": placements, "walk": walks, "cancel": cancels}
+steps = st.sampled_from(["place"] * 7 + ["walk"] * 3 + ["cancel"]).flatmap(STEPS.__getitem__)
+actions = st.lists(steps, min_size=20, max_size=40)
 fee_schedules = st.builds(
     FeeSchedule,
     maker=st.sampled_from([D(0), D("0.001"), D("0.02"), D("-0.0005")]),
@@ -250,8 +256,8 @@ fee_schedules = st.builds(
 )
 openings = st.fixed_dictionaries(
     {
-        "USDT": st.sampled_from([D(40), D(200), D("1000.07"), D(10_000)]),
-        "XRP": st.sampled_from([D(0), D("3.333"), D(500)]),
+        "USDT": st.sampled_from([D(90), D("200.07"), D(10_000), D(10_000)]),
+        "XRP": st.sampled_from([D("3.333"), D(500), D(500)]),
         "BNB": st.sampled_from([D(0), D("0.05"), D(10)]),
     }
 )
@@ -322,9 +328,7 @@ def test_a_restart_anywhere_changes_nothing(
         stored |= {(kind, key): payload for kind, key, payload in book.take_changes()}
         if time_ms == cut:
             records = [(kind, key, payload) for (kind, key), payload in stored.items()]
-            again = PaperBook.restore(
-                records, {SYMBOL: RULES}, opening, fees=fees, fill_rule=rule
-            )
+            again = PaperBook.restore(records, {SYMBOL: RULES}, opening, fees=fees, fill_rule=rule)
             assert again.dump() == book.dump()
             book = again
     check_equal(book, naive)

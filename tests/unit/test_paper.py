@@ -193,7 +193,8 @@ def test_symbols_and_markets_that_are_not_listed() -> None:
     assert isinstance(outcome, Rejected) and outcome.code == "invalid_symbol"
     assert isinstance(book.place(replace(buy("1", "90"), market=Market.FUTURES), 1), Rejected)
     assert book.query("ETHUSDT", "a") is None
-    assert book.open_orders("ETHUSDT") == book.trades("ETHUSDT") == ()
+    assert book.open_orders("ETHUSDT") == ()
+    assert book.trades("ETHUSDT") == ()
     with pytest.raises(NotFound, match="ETHUSDT"):
         book.walk("ETHUSDT", D(1), 1)
     with pytest.raises(InvalidNumber):
@@ -566,7 +567,8 @@ def step(coroutine: object) -> object:
 
 
 def test_the_exchange_saves_then_tells_then_answers_without_suspending() -> None:
-    disk, clock, log = MemoryRecords(), ManualClock(50), []
+    disk, clock = MemoryRecords(), ManualClock(50)
+    log: list[tuple[str, int]] = []
     venue = PaperExchange(make_book(), clock, disk, cursor=lambda: [("cursor", "replay", "9")])
     venue.subscribe(lambda event: log.append((type(event).__name__, len(disk.commits))))
     outcome = step(venue.place(buy("1", "90")))

@@ -86,11 +86,12 @@ class ErrorBody(Shape):
     error: ErrorObject
 
 
-class ConfigRefusal(ErrorBody):
-    """A grid configuration that cannot be used, with every reason."""
+class ConfigRefusal(Shape):
+    """A grid configuration that cannot be used, with every reason, beside the error object."""
 
     valid: Literal[False]
     errors: list[str]
+    error: ErrorObject
 
 
 def percent(fraction: Decimal) -> Decimal:

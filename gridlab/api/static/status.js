@@ -40,7 +40,7 @@
     const played = status.replay_progress;
     byId("progress-text").textContent = played === null ? "–" : (100 * played).toFixed(1) + " %";
     byId("progress").value = played === null ? 0 : played;
-    byId("age").textContent = (status.age_ms / 1000).toFixed(1) + " s";
+    byId("age").textContent = (portuguese ? "idade " : "age ") + (status.age_ms / 1000).toFixed(1) + " s";
     byId("age").classList.toggle("stale", status.stale);
     if (trading.executions.length) {
       const body = document.createElement("tbody");
