@@ -58,6 +58,13 @@ class ManualClock:
         heapq.heappush(self._sleepers, (time_ms, self._ticket, woken))
         await woken
 
+    @property
+    def next_wake_ms(self) -> int | None:
+        """When the earliest sleeper is due; None while nobody sleeps."""
+        while self._sleepers and self._sleepers[0][2].done():
+            heapq.heappop(self._sleepers)  # it was cancelled
+        return self._sleepers[0][0] if self._sleepers else None
+
     def advance_to(self, time_ms: int) -> None:
         """Move time forward and release every sleeper that is due.
 

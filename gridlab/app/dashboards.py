@@ -16,14 +16,14 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
-import gridlab
+from gridlab.clock import SystemClock
 from gridlab.errors import Conflict, GridLabError, InvalidConfig, NotFound
 
 HOST = "127.0.0.1"
@@ -38,7 +38,7 @@ EXTENSIONS = (
     "@jupyter-widgets/jupyterlab-manager",
     "anywidget",
 )
-_PACKAGE = Path(gridlab.__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 _WATCH = "--watch-parent"
 
 
@@ -270,22 +270,33 @@ def _runtime(log_path: Path) -> Path:
 
 def _ready(child: ChildServer, probe_url: str, timeout_s: float) -> ChildServer:
     """The child, once `probe_url` answers anything at all; stops it and raises otherwise."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline and child.poll() is None:
-        try:
-            with opener.open(probe_url, timeout=2):
-                return child
-        except urllib.error.HTTPError:
-            return child  # it answers, if only with a login
-        except OSError:
-            time.sleep(0.1)
+    try:
+        if _answers(child, probe_url, timeout_s):
+            return child
+    except BaseException:
+        child.stop()  # Ctrl-C while it starts must not leave it behind
+        raise
     ended = child.poll()
     child.stop()
     why = f"ended with status {ended}" if ended is not None else f"was silent for {timeout_s:g} s"
-    raise GridLabError(
-        f"{child.name} {why}; its last words, from {child.log_path}:\n{_tail(child)}"
-    )
+    words = _tail(child)
+    raise GridLabError(f"{child.name} {why}; its last words, from {child.log_path}:\n{words}")
+
+
+def _answers(child: ChildServer, probe_url: str, timeout_s: float) -> bool:
+    """Whether the child answered within the time; False as soon as it has ended."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    clock, rest = SystemClock(), threading.Event()
+    deadline_ms = clock.now_ms() + int(timeout_s * 1000)
+    while clock.now_ms() < deadline_ms and child.poll() is None:
+        try:
+            with opener.open(probe_url, timeout=2):
+                return True
+        except urllib.error.HTTPError:
+            return True  # it answers, if only with a login
+        except (OSError, HTTPException):
+            rest.wait(0.1)
+    return False
 
 
 def _tail(child: ChildServer, lines: int = 8) -> str:
@@ -295,7 +306,9 @@ def _tail(child: ChildServer, lines: int = 8) -> str:
 
 def _end_with_parent() -> None:
     """Wait for the end of the parent's pipe, which comes however the parent ends; then end us."""
-    sys.stdin.buffer.read()
+    # The bare descriptor: a buffered stdin, locked by this thread, aborts the interpreter's exit.
+    while os.read(0, 4096):
+        continue
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -2,6 +2,7 @@
 
 A client id names run, slot, cycle and attempt, so that it says where it belongs and can never be
 given twice. Ids use only `[A-Za-z0-9_-]`, at most 36 characters, which every Binance market takes.
+Attempts have seven digits: a slot that is refused once a minute must not run out of names.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from gridlab.domain.market import Market
 from gridlab.errors import InvalidInput
 
 CLIENT_ID_PREFIX = "gl"
-_CLIENT_ID = re.compile(r"gl-([a-z0-9]{1,16})-(i|f|\d{1,4})-(\d{1,7})-(\d{1,4})")
+_CLIENT_ID = re.compile(r"gl-([a-z0-9]{1,12})-(i|f|\d{1,3})-(\d{1,7})-(\d{1,7})")
 
 #: The slot number of the purchase that stocks the sells of a new grid.
 INITIAL_BUY = -1

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from gridlab.domain.market import Balance, Market
 from gridlab.domain.orders import Side, Trade
+from gridlab.money import ZERO
 
 
 class Mode(StrEnum):
@@ -77,7 +78,8 @@ class Vacancy:
 class Money:
     """A grid's books in quote units at one mark price.
 
-    `total = grid_profit + floating + fees + funding`, exactly; `equity = investment + total`.
+    `total = grid_profit + liquidation + floating + fees + funding`, exactly;
+    `equity = investment + total`.
 
     Args:
         grid_profit: sum over completed pairs of (sell price - buy price) x quantity, before fees.
@@ -85,6 +87,7 @@ class Money:
         fees: what the venue took, in quote units at the marks of `fees_by_asset`; at most zero
             unless the venue pays rebates.
         base_held: base units that the grid owns.
+        liquidation: result of the sale that emptied a stopped grid; zero before.
     """
 
     investment: Decimal
@@ -95,6 +98,7 @@ class Money:
     total: Decimal
     base_held: Decimal
     fees_by_asset: tuple[tuple[str, Decimal], ...]
+    liquidation: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ from gridlab.domain.orders import (
 from gridlab.domain.plan import GridPlan, Severity
 from gridlab.errors import InvariantError
 from gridlab.grid.errand import Errand
-from gridlab.grid.guards import broken_rules
+from gridlab.grid.guards import broken_rules, part_for_market, smallest_quantity
 from gridlab.grid.invariants import check
 from gridlab.grid.ledger import Ledger, Lots
 from gridlab.grid.lifecycle import Order, OrderState, Signal
@@ -112,6 +112,8 @@ class Grid:
         Raises:
             BugError: the event contradicts what is known; the grid must be halted.
         """
+        if self.phase is Phase.IDLE and not isinstance(event, GridStarted):
+            raise InvariantError(f"{type(event).__name__} came before the grid was started")
         with exact():
             self.updated_ms = max(self.updated_ms, event.time_ms)
             self._handlers[type(event)](self, event)
@@ -139,7 +141,8 @@ class Grid:
         if isinstance(event, OrderFilled):
             order = self.find(event.trade.client_id)
             if order is None:
-                return event.trade.client_id in self._dead
+                client_id = event.trade.client_id
+                return client_id in self._dead or not self._gave(client_id)
             return event.trade.trade_id not in order.trades
         if isinstance(event, OrderAccepted):
             order = self.find(event.client_id)
@@ -245,7 +248,7 @@ class Grid:
             if trade.side is Side.BUY:
                 place.bought += trade.quantity
         else:
-            self.ledger.book(trade, self.pool)
+            self.ledger.book(trade, self.pool, "liquidation")
         self._settle(order, event.time_ms)
 
     def _order_for(self, client_id: str) -> Order | None:
@@ -257,10 +260,19 @@ class Grid:
         Raises:
             InvariantError: the id was never given by this grid.
         """
-        parsed = ClientId.parse(client_id)
-        if parsed is None or parsed.run != self.run or parsed.slot >= len(self.slots):
+        if not self._gave(client_id):
             raise InvariantError(f"an event names order {client_id}; run {self.run} never made it")
         return self.find(client_id)
+
+    def _gave(self, client_id: str) -> bool:
+        """Whether this grid can have given the id, as far as it remembers."""
+        parsed = ClientId.parse(client_id)
+        if parsed is None or parsed.run != self.run or parsed.slot >= len(self.slots):
+            return False
+        if parsed.slot >= 0:
+            return self.slots[parsed.slot].gave(parsed.cycle, parsed.attempt)
+        errand = self.errand
+        return errand is None or parsed.slot != errand.slot or parsed.attempt <= errand.attempt
 
     def _place_of(self, client_id: str) -> Slot | Errand | None:
         """The slot or errand that an id belongs to; None when it is another run's, or over."""
@@ -295,7 +307,8 @@ class Grid:
         if order.state is OrderState.REJECTED:
             slot.vacancy = f"refused, {order.reason}; tried again at the next cycle"
             return
-        slot.vacancy = f"{order.reason}; placed again at the next cycle"
+        ending = order.reason or "bought less than can be sold"
+        slot.vacancy = f"{ending}; placed again at the next cycle"
         if slot.side is Side.BUY:
             done = slot.is_bought(self.plan.quantity, self.instrument)
             if done:
@@ -361,7 +374,7 @@ class Grid:
         errand.order = self._send(
             ClientId(self.run, errand.slot, 0, errand.attempt),
             errand.side,
-            errand.missing,
+            part_for_market(self.instrument, errand.missing, self.mark),
             None,
             time_ms,
         )
@@ -371,9 +384,12 @@ class Grid:
         if order.state is OrderState.REJECTED and self.phase is Phase.STOCKING:
             self._fail(f"the initial purchase was refused: {order.reason}")
             return
-        worth_it = errand.missing * self.mark >= self.instrument.min_notional
+        worth_it = self._is_worth_an_order(errand.missing)
         if worth_it and order.state is not OrderState.REJECTED and self.phase is not Phase.STOPPING:
-            self._send_errand(time_ms)
+            # One that the venue ended untouched waits for the next cycle: a market without
+            # liquidity is not answered with a storm of orders.
+            if order.filled or order.state is OrderState.ABSENT:
+                self._send_errand(time_ms)
             return
         self.errand = None
         if self.phase is Phase.STOCKING:
@@ -382,6 +398,11 @@ class Grid:
             if order.state is OrderState.REJECTED:
                 self.reason += f"; the final sale was refused: {order.reason}"
             self.phase = Phase.STOPPED
+
+    def _is_worth_an_order(self, quantity: Decimal) -> bool:
+        """Whether so much base makes a market order that the venue takes."""
+        on_lot = floor_to(quantity, self.instrument.lot_size)
+        return on_lot >= smallest_quantity(self.instrument, self.mark)
 
     # --- stopping, replanning, the rest -----------------------------------------------------------
 
@@ -405,20 +426,19 @@ class Grid:
         self.errand = None
         for slot in self.slots:
             slot.vacancy = "the grid is stopped"
-        sellable = floor_to(self.ledger.base_held, self.instrument.lot_size)
-        worth = sellable * self.mark
-        if self.policy is StopPolicy.SELL and worth >= self.instrument.min_notional:
+        held = self.ledger.base_held
+        if self.policy is StopPolicy.SELL and self._is_worth_an_order(held):
             self.phase = Phase.EMPTYING
             for slot in self.slots:
                 self.ledger.bring_back(slot.dust, slot.lots)
                 self.pool.absorb(slot.lots)
-            self.errand = Errand(FINAL_SELL, Side.SELL, sellable)
+            self.errand = Errand(FINAL_SELL, Side.SELL, held)
             self._send_errand(time_ms)
         else:
             self.phase = Phase.STOPPED
 
     def _replan(self, event: Replan) -> None:
-        """Try vacant slots again, and repeat cancels that the venue may have lost."""
+        """Try vacant slots and a waiting errand again; repeat cancels that may have been lost."""
         if event.time_ms <= self.replanned_ms:
             return  # a start that resumed between two commits tells the same moment again
         self.mark, self.replanned_ms = event.price, event.time_ms
@@ -428,13 +448,19 @@ class Grid:
                     self._place(slot, event.time_ms)
         elif self.phase is Phase.STOPPING:
             self._cancel_live()
+        elif self._errand_waits:
+            self._send_errand(event.time_ms)
 
     @property
     def wants_replan(self) -> bool:
         """Whether a `Replan` would do anything; the shell need not journal one that would not."""
         if self.phase is Phase.RUNNING:
             return any(slot.order is None for slot in self.slots)
-        return self.phase is Phase.STOPPING
+        return self.phase is Phase.STOPPING or self._errand_waits
+
+    @property
+    def _errand_waits(self) -> bool:
+        return self.errand is not None and self.errand.order is None
 
     def _instrument_changed(self, event: InstrumentChanged) -> None:
         self.instrument = event.instrument

@@ -2,7 +2,8 @@
 
 Each broken rule is named as Binance names its filter, with the value, the limit and the remedy. The
 core asks here before every placement, the pre-flight for every planned order, so that what the one
-certifies the other sends. Source: Binance spot filters; all comparisons are inclusive.
+certifies the other sends. Source: Binance spot filters; all comparisons are inclusive, and a
+maximum of zero switches that bound off.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from decimal import Decimal
 
 from gridlab.domain.market import Instrument
 from gridlab.domain.orders import Side
-from gridlab.money import ceil_to, is_multiple, rounding, text
+from gridlab.money import ceil_to, floor_to, is_multiple, rounding, text
 
 
 def broken_rules(
@@ -40,8 +41,19 @@ def smallest_quantity(instrument: Instrument, price: Decimal) -> Decimal:
     )
 
 
+def part_for_market(instrument: Instrument, quantity: Decimal, price: Decimal) -> Decimal:
+    """As much of `quantity` as one market order may carry at `price`, on the lot."""
+    part = quantity
+    if instrument.max_quantity > 0:
+        part = min(part, instrument.max_quantity)
+    if instrument.max_notional > 0:
+        with rounding():
+            part = min(part, instrument.max_notional / price)
+    return floor_to(part, instrument.lot_size)
+
+
 def _price_rules(instrument: Instrument, price: Decimal) -> Iterator[tuple[str, str]]:
-    if not instrument.min_price <= price <= instrument.max_price:
+    if not instrument.min_price <= price or 0 < instrument.max_price < price:
         yield (
             "price_filter",
             f"price {text(price)} is outside {text(instrument.min_price)} to "
@@ -55,7 +67,7 @@ def _price_rules(instrument: Instrument, price: Decimal) -> Iterator[tuple[str, 
 
 
 def _quantity_rules(instrument: Instrument, quantity: Decimal) -> Iterator[tuple[str, str]]:
-    if not instrument.min_quantity <= quantity <= instrument.max_quantity:
+    if not instrument.min_quantity <= quantity or 0 < instrument.max_quantity < quantity:
         yield (
             "lot_size",
             f"quantity {text(quantity)} {instrument.base} is outside "
@@ -77,7 +89,7 @@ def _notional_rules(instrument: Instrument, notional: Decimal) -> Iterator[tuple
             f"order value {text(notional)} {instrument.quote} is below the venue's minimum "
             f"{text(instrument.min_notional)}; invest more or use fewer levels",
         )
-    if notional > instrument.max_notional:
+    if 0 < instrument.max_notional < notional:
         yield (
             "max_notional",
             f"order value {text(notional)} {instrument.quote} is above the venue's maximum "

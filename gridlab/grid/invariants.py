@@ -52,10 +52,12 @@ def _books(grid: Audited) -> Iterator[str]:
     stock = [grid.pool, *(slot.lots for slot in grid.slots)]
     yield from _agree("inventory", grid, stock)
     yield from _agree("dust", grid, [slot.dust for slot in grid.slots])
-    if ledger.wallet[ledger.base] != ledger.base_held:
+    # Fees that no lot paid and funding are cash flows in base that never pass through the lots.
+    beside = ledger.part("fees", ledger.base) + ledger.part("funding", ledger.base)
+    if ledger.wallet[ledger.base] - beside != ledger.base_held:
         yield (
             f"the grid holds {text(ledger.base_held)} {ledger.base} by its lots and "
-            f"{text(ledger.wallet[ledger.base])} by its trades"
+            f"{text(ledger.wallet[ledger.base] - beside)} by its trades"
         )
 
 

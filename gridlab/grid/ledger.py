@@ -1,14 +1,17 @@
 """The books of one grid, closed at every event.
 
-For each asset, exactly:  wallet = grid profit + inventory + dust + fees + funding.
+For each asset, exactly:  wallet = grid profit + liquidation + inventory + dust + fees + funding.
 
 * *wallet* is what the grid changed on the account: the cash flows of its trades, and nothing else.
 * *inventory* and *dust* hold the base that the grid owns, as positive base, and what it cost, as
   negative quote. Held base is a queue of lots, first in first out, so that the cost of any part of
   it is a sum of products and never a division.
-* *grid profit* is, for each sale, its proceeds minus the cost of the lots sold; quote only.
+* *grid profit* is, for each sale of a slot, its proceeds minus the cost of the lots sold; quote
+  only. *liquidation* is the same for the sale that empties a stopped grid, which is no grid's work.
 * *fees* are negative. A fee taken in base is paid out of the lots and booked at their cost in
-  quote; a fee in a third asset stays in that asset until somebody states a price for it.
+  quote, a rebate in base becomes a lot at the trade's price. What the lots cannot pay (the base is
+  the fee token, and all of it was sold) and a fee in a third asset stay in their asset until
+  somebody states a price for it.
 
 The two sides are computed from different facts (cash flows here, lots there), so the equation is a
 check and not a definition. Knows nothing of orders or prices to come.
@@ -24,7 +27,7 @@ from gridlab.domain.orders import Side, Trade
 from gridlab.errors import InvariantError
 from gridlab.money import ZERO, text
 
-COMPONENTS = ("grid_profit", "inventory", "dust", "fees", "funding")
+COMPONENTS = ("grid_profit", "liquidation", "inventory", "dust", "fees", "funding")
 
 
 class Lot:
@@ -110,8 +113,12 @@ class Ledger:
         """The balance of one component in one asset."""
         return self._parts[component].get(asset, ZERO)
 
-    def book(self, trade: Trade, lots: Lots) -> None:
-        """Book one trade whose base comes into, or leaves, `lots`."""
+    def book(self, trade: Trade, lots: Lots, profit: str = "grid_profit") -> None:
+        """Book one trade whose base comes into, or leaves, `lots`.
+
+        Args:
+            profit: the component that a sale's result belongs to.
+        """
         value = trade.price * trade.quantity
         if trade.side is Side.BUY:
             lots.add(trade.price, trade.quantity)
@@ -123,7 +130,7 @@ class Ledger:
             self._cash(self.base, -trade.quantity)
             self._cash(self.quote, value)
             self._post("inventory", -trade.quantity, cost)
-            self._parts["grid_profit"][self.quote] += value - cost
+            self._parts[profit][self.quote] += value - cost
         if trade.fee:
             self._book_fee(trade, lots)
 
@@ -132,12 +139,19 @@ class Ledger:
         self._cash(asset, -trade.fee)
         self.fees_paid[asset] = self.fees_paid.get(asset, ZERO) + trade.fee
         fees = self._parts["fees"]
+        unpaid = trade.fee
         if asset == self.base:
-            cost = lots.take(trade.fee).cost
-            self._post("inventory", -trade.fee, cost)
+            paid = min(trade.fee, lots.quantity)
+            if paid < 0:
+                lots.add(trade.price, -paid)
+                cost = trade.price * paid
+            else:
+                cost = lots.take(paid).cost
+            self._post("inventory", -paid, cost)
             fees[self.quote] -= cost
-        else:
-            fees[asset] = fees.get(asset, ZERO) - trade.fee
+            unpaid -= paid
+        if unpaid:
+            fees[asset] = fees.get(asset, ZERO) - unpaid
 
     def book_funding(self, asset: str, amount: Decimal) -> None:
         """Book a funding payment; positive when received."""
@@ -169,8 +183,13 @@ class Ledger:
 
     @property
     def grid_profit(self) -> Decimal:
-        """Proceeds minus cost of everything sold, quote units, before fees."""
+        """Proceeds minus cost of everything that slots sold, quote units, before fees."""
         return self._parts["grid_profit"][self.quote]
+
+    @property
+    def liquidation(self) -> Decimal:
+        """Proceeds minus cost of what the final sale sold, quote units, before fees."""
+        return self._parts["liquidation"][self.quote]
 
     @property
     def base_held(self) -> Decimal:

@@ -21,12 +21,12 @@ def lay_lines(spec: GridSpec, tick_size: Decimal, reference_price: Decimal) -> t
     """
     with rounding():
         raw = _around(spec, reference_price) if spec.spacing is not None else _between(spec)
-    if raw[0] <= 0:
-        raise InvalidSpec(
-            f"the lowest line would be {text(round_to(raw[0], tick_size))}; use fewer levels, a "
-            "smaller spacing or a geometric grid"
-        )
     lines = tuple(round_to(price, tick_size) for price in raw)
+    if lines[0] <= 0:
+        raise InvalidSpec(
+            f"the lowest line would be {text(lines[0])}, on a tick size of {text(tick_size)}; use "
+            "fewer levels, a smaller spacing or a geometric grid"
+        )
     for below, above in pairwise(lines):
         if below >= above:
             raise InvalidSpec(

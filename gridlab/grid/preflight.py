@@ -17,7 +17,10 @@ from gridlab.domain.spec import GridSpec
 from gridlab.errors import InvalidSpec
 from gridlab.grid.guards import broken_rules, smallest_quantity
 from gridlab.grid.levels import lay_lines, nearest_line
-from gridlab.money import ONE, ZERO, ceil_to, exact, floor_to, rounding, text
+from gridlab.money import ONE, ZERO, ceil_to, exact, floor_to, round_to, rounding, text
+
+#: Decimals of a spot balance: what a venue locks for a fee is rounded up to them.
+BALANCE_DECIMALS = 8
 
 
 def plan_grid(
@@ -41,13 +44,14 @@ def plan_grid(
     empty = nearest_line(lines, reference_price, spec.mode)
     quantity = spec.quantity
     if quantity is None:
-        quantity = _quantity_for(spec, instrument, reference_price, lines, empty)
+        with exact():
+            quantity = _quantity_for(spec, instrument, reference_price, lines, empty)
     else:
         quantity = floor_to(quantity, instrument.lot_size)
     with exact():
         initial = _initial_quantity(spec, instrument, quantity, len(lines) - 1 - empty)
         orders = _orders(spec, instrument, lines, empty, quantity)
-        capital = _capital(spec, reference_price, lines[:empty], quantity, initial)
+        capital = _capital(spec, instrument, reference_price, lines[:empty], quantity, initial)
     returns = _returns(spec, lines, quantity)
     plan = GridPlan(
         spec=spec,
@@ -81,24 +85,45 @@ def _initial_quantity(
 ) -> Decimal:
     """Base units to buy so that, after a fee taken in base, every sell can have `quantity`."""
     needed = quantity * sells
-    if spec.fees.mode is FeeMode.RECEIVED and needed:
-        with rounding():
-            needed = needed / (ONE - spec.fees.taker)
-    return ceil_to(needed, instrument.lot_size) if needed else ZERO
+    rate = _base_fee(spec)
+    if not needed:
+        return ZERO
+    step = _commission_step(instrument)
+    with rounding():
+        initial = ceil_to(needed / (ONE - rate), instrument.lot_size)
+        if initial - round_to(initial * rate, step) < needed:
+            # The venue rounds its commission, half a step in its own favour at worst.
+            initial = ceil_to((needed + step / 2) / (ONE - rate), instrument.lot_size)
+    return initial
 
 
 def _capital(
     spec: GridSpec,
+    instrument: Instrument,
     price: Decimal,
     buy_lines: tuple[Decimal, ...],
     quantity: Decimal,
     initial: Decimal,
 ) -> Decimal:
+    """Quote units that the purchase and the resting buys lock, each with its rounded-up fee."""
+    taker, maker = _quote_rates(spec)
+    step = _commission_step(instrument)
     purchase = price * initial
-    resting = sum(buy_lines, ZERO) * quantity
+    resting = [price * quantity for price in buy_lines]
+    fees = ceil_to(purchase * taker, step) + sum((ceil_to(v * maker, step) for v in resting), ZERO)
+    return purchase + sum(resting, ZERO) + fees
+
+
+def _quote_rates(spec: GridSpec) -> tuple[Decimal, Decimal]:
+    """(taker, maker) to keep ready in quote; a rebate comes too late to pay for an order."""
     if spec.fees.mode is FeeMode.RECEIVED:
-        return purchase + resting
-    return purchase * (ONE + spec.fees.taker) + resting * (ONE + spec.fees.maker)
+        return ZERO, ZERO
+    return max(spec.fees.taker, ZERO), max(spec.fees.maker, ZERO)
+
+
+def _commission_step(instrument: Instrument) -> Decimal:
+    """The finest fee that can be told apart: the venue's, and no finer than a spot balance."""
+    return Decimal((0, (1,), -min(instrument.commission_precision, BALANCE_DECIMALS)))
 
 
 def _quantity_for(
@@ -112,12 +137,14 @@ def _quantity_for(
     assert spec.investment is not None
     sells, buy_lines = len(lines) - 1 - empty, lines[:empty]
     with rounding():
-        one = _capital(spec, price, buy_lines, ONE, Decimal(sells) / (ONE - _base_fee(spec)))
+        taker, maker = _quote_rates(spec)
+        purchase = price * sells / (ONE - _base_fee(spec))
+        one = purchase * (ONE + taker) + sum(buy_lines, ZERO) * (ONE + maker)
         guess = floor_to(spec.investment / one, instrument.lot_size)
-    # Rounding the purchase up to the lot can lift the need above the investment: step down.
+    # Rounding the purchase and the fees up can lift the need above the investment: step down.
     while guess > 0:
         initial = _initial_quantity(spec, instrument, guess, sells)
-        if _capital(spec, price, buy_lines, guess, initial) <= spec.investment:
+        if _capital(spec, instrument, price, buy_lines, guess, initial) <= spec.investment:
             break
         guess -= instrument.lot_size
     return max(guess, ZERO)
@@ -177,7 +204,8 @@ def _size_findings(plan: GridPlan) -> list[Finding]:
     if plan.quantity >= least:
         return []
     initial = _initial_quantity(spec, instrument, least, len(lines) - 1 - plan.empty_line)
-    needed = _capital(spec, plan.reference_price, lines[: plan.empty_line], least, initial)
+    buy_lines = lines[: plan.empty_line]
+    needed = _capital(spec, instrument, plan.reference_price, buy_lines, least, initial)
     given = text(plan.quantity) if spec.investment is None else text(spec.investment)
     what = "quantity" if spec.investment is None else f"investment of {given} {instrument.quote}"
     return [
@@ -187,19 +215,26 @@ def _size_findings(plan: GridPlan) -> list[Finding]:
             f"the {what} gives orders of {text(plan.quantity)} {instrument.base}; the venue takes "
             f"no less than {text(least)} at {text(lines[0])} (at least "
             f"{text(instrument.min_notional)} {instrument.quote} an order). Invest at least "
-            f"{text(ceil_to(needed, ONE))} {instrument.quote} for {spec.levels} levels, or use fewer levels",
+            f"{text(ceil_to(needed, ONE))} {instrument.quote} for {spec.levels} levels, or use "
+            "fewer levels",
         )
     ]
 
 
 def _least_quantity(plan: GridPlan) -> Decimal:
-    """The least order whose buy passes, and whose sale still passes after a fee taken in base."""
+    """The least order whose buy passes, and whose sale still passes after a fee taken in base.
+
+    Below its range a grid is bought at less than any of its lines: then the purchase decides.
+    """
     least_sale = smallest_quantity(plan.instrument, plan.lines[1])
     with rounding():
         before_fee = least_sale / (ONE - _base_fee_maker(plan.spec))
+        sells = max(len(plan.lines) - 1 - plan.empty_line, 1)
+        share = smallest_quantity(plan.instrument, plan.reference_price) / sells
     return max(
         smallest_quantity(plan.instrument, plan.lines[0]),
         ceil_to(before_fee, plan.instrument.lot_size),
+        ceil_to(share, plan.instrument.lot_size) if plan.empty_line == 0 else ZERO,
     )
 
 

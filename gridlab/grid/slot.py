@@ -72,11 +72,9 @@ class Slot:
         return max(missing, smallest_quantity(instrument, self.price(instrument)))
 
     def is_bought(self, target: Decimal, instrument: Instrument) -> bool:
-        """Whether the buy cycle is over: the target is reached, or what is left is below the
-        venue's minimum and what is held can be sold."""
+        """Whether the buy cycle is over: what is missing is below the venue's minimum, and what is
+        held can be sold. A slot that turned with less would wait to sell for ever."""
         missing = floor_to(target - self.bought, instrument.lot_size)
-        if missing <= 0:
-            return True
         too_small = missing < smallest_quantity(instrument, self.price(instrument))
         return too_small and self.can_sell(instrument)
 
@@ -91,3 +89,7 @@ class Slot:
         self.cycle += 1
         self.attempt = 0
         self.bought = ZERO
+
+    def gave(self, cycle: int, attempt: int) -> bool:
+        """Whether the slot can have placed an order of this cycle and attempt."""
+        return (cycle, attempt) <= (self.cycle, self.attempt)

@@ -41,9 +41,10 @@ def money_at(grid: Grid, mark: Decimal, third_marks: Mapping[str, Decimal] | Non
             floating=floating,
             fees=fees,
             funding=funding,
-            total=ledger.grid_profit + floating + fees + funding,
+            total=ledger.grid_profit + ledger.liquidation + floating + fees + funding,
             base_held=ledger.base_held,
             fees_by_asset=tuple(sorted(ledger.fees_paid.items())),
+            liquidation=ledger.liquidation,
         )
 
 

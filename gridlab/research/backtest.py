@@ -14,10 +14,9 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 import numpy as np
-import numpy.typing as npt
 
 from gridlab.data.bars import Bars
-from gridlab.domain.commands import CancelOrder, Command, PlaceOrder
+from gridlab.domain.commands import Command, PlaceOrder
 from gridlab.domain.events import Event, GridStarted, OrderFilled, OrderRejected, Replan
 from gridlab.domain.market import Instrument, Market, path_times_ms
 from gridlab.domain.orders import Trade
@@ -41,6 +40,8 @@ RUN = "r1"
 #: Bars that the scan compares at once: few at first, because the next touch is often near.
 FIRST_CHUNK = 128
 LARGEST_CHUNK = 16_384
+#: How often `progress` is called in a run.
+PROGRESS_STEPS = 200
 #: Legs of a candle's path over which its volume is spread.
 LEGS = 3
 
@@ -78,12 +79,11 @@ def backtest(
     failures = [f.message for f in plan.findings if f.severity is Severity.FAIL]
     if failures:
         raise InvalidSpec(*failures)
-    book = PaperBook(
-        {spec.symbol: rules.instrument}, account, fees=spec.fees, fill_rule=_rule_of(fill_rule)
-    )
+    rule = _rule_of(fill_rule)
+    book = PaperBook({spec.symbol: rules.instrument}, account, fees=spec.fees, fill_rule=rule)
     run = _Run(plan, bars, book, _share_of(participation))
     run.play(progress)
-    return run.result(rules, account)
+    return run.result(rules, rule)
 
 
 def _check_bars(spec: GridSpec, bars: Bars) -> None:
@@ -142,18 +142,146 @@ class _Run:
     def play(self, progress: Callable[[float], None] | None) -> None:
         """Start at the first open, go to the last close, then check the books."""
         self._begin()
-        bar, count = 0, len(self.bars)
-        self._walk(bar, first_point=1)
-        while (bar := bar + 1) < count:
-            if self.grid.wants_replan:
-                self._replan()
-            touched = self._next_touch(bar, bar + 1 if self.grid.wants_replan else count)
-            if touched > bar:
-                self._jump_over(touched - 1)
-            bar = touched
-            if bar < count and not self.grid.wants_replan or self._is_touched(bar):
-                self._walk(bar)
-            if progress is not None:
-                progress(min(bar + 1, count) / count)
+        self._walk(0, first_point=1)
+        bar, count, told = 1, len(self.bars), 0
+        while bar < count:
+            bar = self._play_next(bar) + 1
+            if progress is not None and (bar - told) * PROGRESS_STEPS >= count:
+                progress(bar / count)
+                told = bar
         with exact():
             check(self.grid)
+
+    def _begin(self) -> None:
+        price = self.plan.reference_price
+        self.book.walk(self.symbol, price, self.time_ms)
+        spec, rules = self.plan.spec, self.plan.instrument
+        self._inbox.append(GridStarted(self.time_ms, RUN, spec, rules, price))
+        self._settle()
+
+    def _play_next(self, bar: int) -> int:
+        """Play from `bar` to the next one that touches an order, and return the last bar played.
+
+        A grid with vacant slots tries them again between any two bars, so it is led bar by bar.
+        """
+        last = len(self.bars) - 1
+        if self.grid.wants_replan:
+            self._inbox.append(Replan(self.time_ms, self._price))
+            self._settle()
+            last = bar
+        touched = self._next_touch(bar, last + 1)
+        if touched > bar:
+            self._jump_over(touched - 1)
+        if touched <= last:
+            self._walk(touched)
+            return touched
+        return last
+
+    @property
+    def _price(self) -> Decimal:
+        price = self.book.price(self.symbol)
+        assert price is not None, "the first walk sets it"
+        return price
+
+    def _next_touch(self, start: int, stop: int) -> int:
+        """The first bar in [start, stop) whose range reaches a resting order; `stop` if none does.
+
+        Comparing doubles misses nothing: a decimal and its nearest double keep their order, so a
+        low at or below an order's price has a double at or below that price's double. A bar that
+        comes out of it without need is walked in decimals and fills nothing.
+        """
+        buy, sell = self.book.bounds(self.symbol)
+        floor = -np.inf if buy is None else float(buy)
+        ceiling = np.inf if sell is None else float(sell)
+        low, high, size = self.bars.low, self.bars.high, FIRST_CHUNK
+        while start < stop:
+            end = min(start + size, stop)
+            touches = (low[start:end] <= floor) | (high[start:end] >= ceiling)
+            first = int(touches.argmax())
+            if touches[first]:
+                return start + first
+            start, size = end, min(4 * size, LARGEST_CHUNK)
+        return stop
+
+    def _jump_over(self, bar: int) -> None:
+        """Stand at the close of `bar`; nothing between here and there touched an order."""
+        self.time_ms = self._times_of(bar)[-1]
+        self.book.set_price(self.symbol, from_float(self.bars.close[bar]))
+
+    def _walk(self, bar: int, first_point: int = 0) -> None:
+        """Take the price along the candle's path, and let the grid answer at each point."""
+        kline, times = self.bars.kline(bar), self._times_of(bar)
+        self.bars_walked += 1
+        for point in range(first_point, len(times)):
+            self.time_ms = times[point]
+            volume = self._volume_share(kline.volume) if point else None
+            self.book.walk(self.symbol, kline.path[point], self.time_ms, volume)
+            self._settle()
+
+    def _times_of(self, bar: int) -> tuple[int, int, int, int]:
+        return path_times_ms(int(self.bars.open_time_ms[bar]), self.bars.interval.ms)
+
+    def _volume_share(self, volume: Decimal) -> Decimal | None:
+        if self._participation is None:
+            return None
+        with rounding():
+            return volume * self._participation / LEGS
+
+    # --- between grid and book --------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Handle all that happened, send all that was decided, until nothing more comes of it."""
+        self._inbox.extend(self.book.take_events())
+        while self._inbox:
+            commands: list[Command] = []
+            while self._inbox:
+                event = self._inbox.popleft()
+                if self.grid.is_news(event):
+                    commands += self._handle(event)
+            for command in commands:
+                self._send(command)
+            self.commands += commands
+
+    def _handle(self, event: Event) -> tuple[Command, ...]:
+        if not isinstance(event, OrderFilled):
+            return self.grid.handle(event)
+        before = self.grid.ledger.grid_profit
+        commands = self.grid.handle(event)
+        with exact():
+            self.profits.append(self.grid.ledger.grid_profit - before)
+        self.trades.append(event.trade)
+        return commands
+
+    def _send(self, command: Command) -> None:
+        assert isinstance(command, PlaceOrder), "only a stop cancels, and nothing stops a backtest"
+        request = command.request
+        outcome = self.book.place(request, self.time_ms)
+        self._inbox.extend(self.book.take_events())
+        if isinstance(outcome, Rejected):
+            self._inbox.append(
+                OrderRejected(self.time_ms, request.client_id, outcome.code, outcome.reason)
+            )
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def result(self, rules: Rules, fill_rule: FillRule) -> BacktestResult:
+        """Everything that is known at the last close; raises `InvariantError` if books disagree."""
+        fees = self.plan.spec.fees
+        money = money_at(
+            self.grid, from_float(self.bars.close[-1]), {fees.third_asset: fees.third_price}
+        )
+        return BacktestResult(
+            plan=self.plan,
+            bars=self.bars,
+            rules=rules.source,
+            fill_rule=str(fill_rule),
+            trades=tuple(self.trades),
+            profits=tuple(self.profits),
+            money=money,
+            ledger_lines=self.grid.ledger.lines(),
+            commands=tuple(self.commands),
+            vacancies=tuple(
+                (slot.index, slot.vacancy) for slot in self.grid.slots if slot.order is None
+            ),
+            bars_walked=self.bars_walked,
+        )

@@ -1,4 +1,4 @@
-"""Figures of a curve of equity: how deep it fell, and when. Pure numpy; knows no grid and no candle."""
+"""Figures of an equity curve: how deep it fell, and when. Pure numpy; knows no grid, no candle."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def underwater(equity: FloatArray) -> FloatArray:
 
 
 def max_drawdown(equity: FloatArray) -> Drawdown:
-    """The deepest fall of `equity`; of equally deep ones the first. Zero for a curve that only rises.
+    """The deepest fall of `equity`; of equally deep ones the first. Zero if it only rises.
 
     >>> max_drawdown(np.array([100.0, 120.0, 90.0, 130.0]))
     Drawdown(fraction=0.25, peak=1, trough=2, recovered=3)

@@ -19,8 +19,10 @@ from gridlab.errors import InvalidInput, NotFound
 from gridlab.money import Number, exact, parse, rounding, text
 
 #: Quote assets by which a symbol's name is divided; longer names first, so that FDUSD beats USD.
-QUOTES = ("FDUSD", "USDT", "USDC", "TUSD", "BUSD", "DAI", "BTC", "ETH", "BNB")
-QUOTES += ("EUR", "TRY", "BRL", "USD")
+QUOTES: tuple[str, ...] = (
+    *("FDUSD", "USDT", "USDC", "TUSD", "BUSD", "DAI", "BTC", "ETH", "BNB"),
+    *("EUR", "TRY", "BRL", "USD"),
+)
 #: Rows that are looked at to find the steps: prices change their decimals rarely if ever.
 SAMPLE = 50_000
 _FINEST = Decimal("0.00000001")
@@ -38,7 +40,7 @@ class Rules:
 
 
 def rules_for(bars: Bars) -> Rules:
-    """The rules under which a grid trades on `bars`: the bundled ones of the symbol, else derived."""
+    """The rules under which a grid trades on `bars`: the symbol's bundled ones, else derived."""
     try:
         rules = bundled_instrument(bars.symbol, bars.market)
     except NotFound:
@@ -95,9 +97,7 @@ def split_symbol(symbol: str) -> tuple[str, str]:
     )
 
 
-def account_for(
-    plan: GridPlan, balances: Mapping[str, Number] | None = None
-) -> dict[str, Decimal]:
+def account_for(plan: GridPlan, balances: Mapping[str, Number] | None = None) -> dict[str, Decimal]:
     """What the paper account holds when the grid starts, by asset.
 
     By default twice what the grid needs, in quote and in the token that pays its fees if there is

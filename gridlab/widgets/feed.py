@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable
+
+from gridlab.clock import Clock, SystemClock
 
 log = logging.getLogger("gridlab.widgets")
 
@@ -26,18 +27,25 @@ class Feed:
         poll: reads and shows; must handle the errors that it expects.
         period_s: rest between two polls.
         silence_s: seconds without `touch` until the thread ends.
+        clock: measures both; a jump of it costs at most one period or one restart.
     """
 
     def __init__(
-        self, poll: Callable[[], None], *, period_s: float = PERIOD_S, silence_s: float = SILENCE_S
+        self,
+        poll: Callable[[], None],
+        *,
+        period_s: float = PERIOD_S,
+        silence_s: float = SILENCE_S,
+        clock: Clock | None = None,
     ) -> None:
         self._poll = poll
-        self._period_s = period_s
-        self._silence_s = silence_s
+        self._period_ms = int(period_s * 1000)
+        self._silence_ms = int(silence_s * 1000)
+        self._clock = clock or SystemClock()
         self._commands: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._touched = 0.0
+        self._touched_ms = 0
         self._closed = False
 
     @property
@@ -49,7 +57,7 @@ class Feed:
     def touch(self) -> None:
         """Somebody is watching: keep polling, or begin again."""
         with self._lock:
-            self._touched = time.monotonic()
+            self._touched_ms = self._clock.now_ms()
             if self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._run, name="gridlab-feed", daemon=True)
                 self._thread.start()
@@ -71,7 +79,7 @@ class Feed:
     def _is_over(self) -> bool:
         """Whether to end; clears the thread under the lock, so that a later touch starts one."""
         with self._lock:
-            silent = time.monotonic() - self._touched > self._silence_s
+            silent = self._clock.now_ms() - self._touched_ms > self._silence_ms
             if silent or self._closed:
                 self._thread = None
                 return True
@@ -80,13 +88,13 @@ class Feed:
     def _run(self) -> None:
         while not self._is_over():
             self._guarded(self._poll)
-            self._work_until(time.monotonic() + self._period_s)
+            self._work_until(self._clock.now_ms() + self._period_ms)
 
-    def _work_until(self, deadline: float) -> None:
+    def _work_until(self, deadline_ms: int) -> None:
         """Do posted commands until the next poll is due."""
-        while (left := deadline - time.monotonic()) > 0:
+        while (left_ms := deadline_ms - self._clock.now_ms()) > 0:
             try:
-                command = self._commands.get(timeout=left)
+                command = self._commands.get(timeout=min(left_ms, self._period_ms) / 1000)
             except queue.Empty:
                 return
             if command is None:

@@ -7,8 +7,8 @@ documented ones say where a number comes from, how old it is, and what it is mad
 
 Two documented words need a meaning:
 
-- `realized_pnl` is the grid profit after fees, in quote units: completed buy-sell pairs, plus fees
-  (which are negative), plus funding.
+- `realized_pnl` is what can no longer change, in quote units: the grid profit of completed pairs,
+  the result of a final sale (`liquidation`), the fees (negative), the funding.
 - `unrealized_pnl` is the floating profit: the held base at the current price minus what it cost.
 
 Their sum is `total_pnl`, exactly, and `equity = investment + total_pnl`.

@@ -117,6 +117,7 @@ class BotShape(Shape):
     realized_pnl: float
     unrealized_pnl: float
     grid_profit: float
+    liquidation: float
     floating_pnl: float
     fees: float
     fees_by_asset: dict[str, float]
@@ -248,12 +249,13 @@ def uptime(bot: BotSnapshot, snapshot: Snapshot) -> str:
 def _money(bot: BotSnapshot) -> dict[str, Any]:
     money = bot.money
     with rounding():
-        realized = money.grid_profit + money.fees + money.funding
+        realized = money.grid_profit + money.liquidation + money.fees + money.funding
         equity = money.investment + money.total
     return {
         "realized_pnl": float(realized),
         "unrealized_pnl": float(money.floating),
         "grid_profit": float(money.grid_profit),
+        "liquidation": float(money.liquidation),
         "floating_pnl": float(money.floating),
         "fees": float(money.fees),
         "fees_by_asset": {asset: float(amount) for asset, amount in money.fees_by_asset},
