@@ -184,7 +184,12 @@ def launch_lab(
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         arguments.append("--allow-root")
     base = f"http://{HOST}:{port}"
-    environment = {"GRIDLAB_API_URL": api_url}
+    # Our page settings leave out the prompt for news: nothing here asks the internet for anything.
+    settings = [str(_PACKAGE / "widgets" / "jupyter"), os.environ.get("JUPYTER_CONFIG_PATH", "")]
+    environment = {
+        "GRIDLAB_API_URL": api_url,
+        "JUPYTER_CONFIG_PATH": os.pathsep.join(path for path in settings if path),
+    }
     child = _start("jupyterlab", arguments, f"{base}/lab?token={key}", log_path, environment)
     return _ready(child, f"{base}/api", ready_timeout_s)
 

@@ -159,6 +159,8 @@ def _add_lines(figure: go.Figure, plan: GridPlan) -> None:
             y=float(line),
             line={"color": INK if is_empty else colour, "width": 1, "dash": "dot"},
             opacity=0.5,
+            layer="below",
+            exclude_empty_subplots=False,
             row=1,
             col=1,
         )

@@ -25,6 +25,9 @@ SYMBOL = f"{BASE}{QUOTE}"
 #: Rates of real fee tables, none that a random one would miss: nothing, BNB rate, full rate, more.
 RATES = tuple(Decimal(rate) for rate in ("0", "0.0002", "0.00075", "0.001", "0.005"))
 
+#: What some venues pay to makers.
+REBATE = Decimal("-0.0001")
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -69,9 +72,9 @@ def prices(instrument: Instrument) -> st.SearchStrategy[Decimal]:
 
 @st.composite
 def fee_schedules(draw: st.DrawFn) -> FeeSchedule:
-    """Maker and taker rates of `RATES`, in each of the three fee assets."""
+    """Maker (a rebate among them) and taker rates of `RATES`, in each of the three fee assets."""
     mode = draw(st.sampled_from(FeeMode))
-    maker, taker = draw(st.sampled_from(RATES)), draw(st.sampled_from(RATES))
+    maker, taker = draw(st.sampled_from((*RATES, REBATE))), draw(st.sampled_from(RATES))
     if mode is FeeMode.THIRD:
         return FeeSchedule(maker, taker, mode, TOKEN, draw(multiples(Decimal("0.1"), 1, 9999)))
     return FeeSchedule(maker, taker, mode)

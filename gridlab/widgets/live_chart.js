@@ -408,8 +408,8 @@ class Painter {
   scaleProfit(points) {
     let low = 0, high = 0;
     for (const point of points) {
-      low = Math.min(low, point[1], point[2]);
-      high = Math.max(high, point[1], point[2]);
+      low = Math.min(low, point[1], point[2] ?? 0);
+      high = Math.max(high, point[1], point[2] ?? 0);
     }
     const span = Math.max(high - low, 1e-6);
     const top = this.profitTop + 22, tall = this.profitHeight - 30;
@@ -441,7 +441,7 @@ class Painter {
     let at = 10;
     for (const [label, color] of [
       ["Total ", COLOR.dim], [`${signed(last[1], 2)} ${quote}   `, last[1] >= 0 ? COLOR.up : COLOR.down],
-      ["Grid profit ", COLOR.dim], [`${signed(last[2], 2)} ${quote}`, COLOR.last],
+      ["Grid profit ", COLOR.dim], [last[2] === null ? "–" : `${signed(last[2], 2)} ${quote}`, COLOR.last],
     ]) {
       this.text(label, at, this.profitTop + 13, color);
       at += c.measureText(label).width;
@@ -450,7 +450,9 @@ class Painter {
     this.tag(y(last[1]), signed(last[1], 2), last[1] >= 0 ? COLOR.up : COLOR.down);
   }
 
-  profitLine(points, column, y, color, base) {
+  // A null is a time that nobody recorded: no line there, rather than a guess.
+  profitLine(all, column, y, color, base) {
+    const points = all.filter((point) => point[column] !== null);
     if (!points.length) return;
     const c = this.context;
     c.beginPath();

@@ -80,8 +80,13 @@ def stamp(view: EngineView, age_ms: int) -> str:
     return f"{view.mode} · {age(age_ms)} old"
 
 
-def banner(view: EngineView | None, bot: BotView | None, age_ms: int) -> str:
-    """The line at the top: mode, what it means, market time, bot state, age."""
+def banner(
+    view: EngineView | None, bot: BotView | None, age_ms: int, *, is_old: bool = False
+) -> str:
+    """The line at the top: mode, what it means, market time, bot state, age.
+
+    `is_old` says that the source has stopped answering, whatever the age.
+    """
     if view is None:
         return (
             f'<div class="gl-banner" style="--mode:{DANGER}"><span class="gl-mode">NO ENGINE</span>'
@@ -98,7 +103,7 @@ def banner(view: EngineView | None, bot: BotView | None, age_ms: int) -> str:
     elif view.state not in (EngineState.READY, ""):
         extras.append(f"engine {view.state}")
     say = " · ".join([words, *extras, *([view.reason] if view.reason else [])])
-    old = " old" if is_stale(view, age_ms) else ""
+    old = " old" if is_old or is_stale(view, age_ms) else ""
     return (
         f'<div class="gl-banner" style="--mode:{color}" role="status">'
         f'<span class="gl-mode">{escape(view.mode.upper())}</span>'

@@ -62,6 +62,7 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self.source: Source = source_of(engine)
         self._clock = clock or SystemClock()
         self._symbol = symbol
+        self._run = ""
         self._interval = FIRST_INTERVAL
         self._symbols: tuple[str, ...] = ()
         self._view: EngineView | None = None
@@ -120,7 +121,7 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
             view = self.source.engine()
             self._settle_symbol(view)
             bot = view.bots.get(self._symbol)
-            if self._last_bar_ms == 0:
+            if self._last_bar_ms == 0 or (bot.run if bot else "") != self._run:
                 self._load(bot)
             bars = self.source.candles(self._symbol, self._interval, self._bars_needed(view))
             self._refresh_fills(bot)
@@ -156,7 +157,8 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         return int(min(1000, max(FRESH_BARS, behind)))
 
     def _load(self, bot: BotView | None) -> None:
-        """Send the history of the symbol on show."""
+        """Send the history of the symbol on show, with the fills and profit of this run alone."""
+        self._run = bot.run if bot else ""
         self._fills_of = ("", "", -1)
         self._refresh_fills(bot)
         bars = self.source.candles(self._symbol, self._interval, HISTORY_BARS)
@@ -233,7 +235,8 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
             [*(bot.lines if bot else ()), *([self._mark] if self._mark is not None else [])]
         )
         note = markup.stamp(view, age_ms)
-        self._put(self._banner, markup.banner(view, bot, age_ms))
+        is_old = self._down_since_ms is not None or markup.is_stale(view, age_ms)
+        self._put(self._banner, markup.banner(view, bot, age_ms, is_old=is_old))
         self._put(self._tiles, markup.tiles(view, bot, self._symbol, self._mark, age_ms))
         self._put(self._orders, markup.orders_card(bot, note, digits))
         count = bot.trade_count if bot else 0

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 #: [open time, open, high, low, close, volume], as the chart's module takes it.
 Candle: TypeAlias = tuple[int, float, float, float, float, float]
-#: [time, total profit, grid profit]
-ProfitPoint: TypeAlias = tuple[int, float, float]
+#: [time, total profit, grid profit or None where nobody recorded it]
+ProfitPoint: TypeAlias = tuple[int, float, float | None]
 
 #: Milliseconds after which a number is called stale.
 STALE_MS = 5_000
@@ -185,8 +185,8 @@ def profit_history(
 
     Works backwards from the bot's present total: the profit between two closes is the inventory
     held times the move of the price, plus what each fill in between made at the close. Grid profit
-    is flat before the present, because pairs cannot be told from fills alone; the chart draws it
-    from the moment that somebody watches. Returns nothing when a fee was paid in a third asset or
+    is None, because pairs cannot be told from fills alone; the chart draws it from the moment that
+    somebody watches. Returns nothing when a fee was paid in a third asset or
     the inventory is not known, rather than a curve that is nearly right.
     """
     quote = quote_asset(bot.symbol)
@@ -208,7 +208,7 @@ def profit_history(
             break
         total -= held * (mark - close)
         mark = close
-        points.append((candle[0], total, bot.grid_profit))
+        points.append((candle[0], total, None))
     return points[::-1]
 
 

@@ -15,7 +15,6 @@ from gridlab.agents import resolver
 from gridlab.agents.bot import Bot
 from gridlab.agents.resolver import Resolver
 from gridlab.agents.trader import Trader
-
 from gridlab.domain.events import Event, OrderAbsent, OrderEnded, OrderRejected
 from gridlab.domain.orders import OrderRequest, Trade, VenueStatus
 from gridlab.exchange.base import Accepted, Outcome, Rejected
@@ -43,9 +42,7 @@ def resend_with_the_same_id() -> Iterator[None]:
 def retry_with_a_new_id() -> Iterator[None]:
     """A timeout is taken for a failure, and the slot orders again under the next id."""
 
-    async def resolve(
-        self: Resolver, bot: Bot, client_id: str, sent_ms: int
-    ) -> Sequence[Event]:
+    async def resolve(self: Resolver, bot: Bot, client_id: str, sent_ms: int) -> Sequence[Event]:
         return (OrderAbsent(self._clock.now_ms(), client_id),)
 
     with patch.object(Resolver, "resolve", resolve):
@@ -182,4 +179,3 @@ MUTANTS: tuple[Callable[[], AbstractContextManager[None]], ...] = (
     take_a_duplicate_for_a_refusal,
     forget_orders_at_restart,
 )
-

@@ -1,9 +1,9 @@
 """A whole trading world in one thread, decided by one seed.
 
-The trader, the grids, recovery and the resolver are the real ones, on the real paper venue, behind a
-network that loses, delays, repeats and reorders by the seed. Processes die between a commit and what
-should follow it. Time stands still except where the world moves it. What is simulated is only what
-a test cannot have: the venue's machines, the network, the disk's survival, the price.
+The trader, the grids, recovery and the resolver are the real ones, on the real paper venue, behind
+a network that loses, delays, repeats and reorders by the seed. Processes die between a commit and
+what should follow it. Time stands still except where the world moves it. What is simulated is only
+what a test cannot have: the venue's machines, the network, the disk's survival, the price.
 
 The oracles are stated once, in `World.verdict`, against the venue's own books.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from random import Random
 
@@ -164,10 +165,8 @@ class World:
 
     async def _cycle(self) -> None:
         """What the engine does once a minute."""
-        try:
+        with suppress(ExchangeUnavailable):  # the next cycle asks again
             await self.trader.reconcile()
-        except ExchangeUnavailable:
-            pass  # the next cycle asks again
         self.trader.replan("COINUSDT", self.price)
         await self._settle()
         await self._survive()

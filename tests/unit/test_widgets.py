@@ -429,3 +429,13 @@ def test_what_is_no_engine_is_refused_in_words() -> None:
 def test_trades_of_an_earlier_run_are_told_apart() -> None:
     assert of_this_run("gl-r2-3-0-1", "r2") and not of_this_run("gl-r1-3-0-1", "r2")
     assert of_this_run("anything", "")
+
+
+def test_a_new_run_begins_with_its_own_fills_and_profit(
+    panel: BotPanel, source: ScriptedSource
+) -> None:
+    panel.chart.push(profit=[(1, 77.0, 77.0)])
+    assert 1 in panel.chart._profit
+    source.view = replace(VIEW, bots={"BTCUSDT": replace(BOT, run="r2")})
+    panel.poll()
+    assert 1 not in panel.chart._profit
