@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gridlab.domain.spec import Spacing
     from gridlab.errors import GridLabError
     from gridlab.research.backtest import BacktestResult, backtest
-    from gridlab.research.grids import grid, plan
+    from gridlab.research.grids import make_grid, plan
     from gridlab.widgets import live
 
 _HOME = {
@@ -47,7 +47,7 @@ _HOME = {
     "GridLabError": "gridlab.errors",
     "BacktestResult": "gridlab.research.backtest",
     "backtest": "gridlab.research.backtest",
-    "grid": "gridlab.research.grids",
+    "make_grid": "gridlab.research.grids",
     "plan": "gridlab.research.grids",
     "live": "gridlab.widgets",
 }
@@ -71,10 +71,10 @@ __all__ = [
     "__version__",
     "backtest",
     "catalog",
-    "grid",
     "instrument",
     "live",
     "load",
+    "make_grid",
     "plan",
     "read_bars",
 ]

@@ -80,6 +80,11 @@ class ManualClock:
                 woken.set_result(None)
 
 
+def monotonic_s() -> float:
+    """Seconds of a clock that never goes back; only differences of it mean anything."""
+    return time.monotonic()
+
+
 def iso(time_ms: int) -> str:
     """`2026-03-24T13:00:00Z`: the API's ISO form of a time, to the second."""
     return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

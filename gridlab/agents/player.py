@@ -8,15 +8,20 @@ decide.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Generic, Protocol, TypeVar
 
 from gridlab.agents.trader import Trader
-from gridlab.clock import Clock
+from gridlab.clock import Clock, monotonic_s
 
 #: Real milliseconds after which the position is saved even if nothing was filled.
 SAVE_EVERY_MS = 2_000
+#: Real milliseconds between two signs of life while the market rests.
+BEAT_EVERY_MS = 1_000
+#: Steps whose durations are kept.
+TIMED_STEPS = 2_000
 
 
 class Moment(Protocol):
@@ -58,7 +63,8 @@ class Player(Generic[M]):
         on_step: called after every step, when the trader has nothing left to do.
 
     Attributes:
-        beat_ms: when the last step was taken, by the machine's clock.
+        beat_ms: the last sign of life, by the machine's clock; it ages when a step hangs.
+        step_seconds: how long the latest steps took, the trader's part included.
     """
 
     def __init__(
@@ -78,6 +84,7 @@ class Player(Generic[M]):
         self._market = market
         self._on_step = on_step
         self.beat_ms = wall.now_ms()
+        self.step_seconds: deque[float] = deque(maxlen=TIMED_STEPS)
 
     async def run(self) -> None:
         """Play to the end of the recording."""
@@ -86,16 +93,24 @@ class Player(Generic[M]):
         while (step := self._stage.next_step()) is not None:
             if self._speed:
                 due = wall_from + (step.time_ms - market_from) / self._speed
-                await self._wall.sleep_until(int(due))
+                await self._wait_until(int(due))
             if step.point == 0:
                 await asyncio.sleep(0)  # however fast it plays, requests are still answered
+            began_s = monotonic_s()
             await self._play(step)
+            self.step_seconds.append(monotonic_s() - began_s)
             self.beat_ms = self._wall.now_ms()
             if self.beat_ms - saved_ms >= SAVE_EVERY_MS:
                 self._stage.save()
                 saved_ms = self.beat_ms
             self._on_step()
         self._stage.save()
+
+    async def _wait_until(self, due_ms: int) -> None:
+        """Wait for a moment of the wall clock, showing life meanwhile."""
+        while (now_ms := self._wall.now_ms()) < due_ms:
+            self.beat_ms = now_ms
+            await self._wall.sleep_until(min(due_ms, now_ms + BEAT_EVERY_MS))
 
     async def _play(self, step: M) -> None:
         if self._stage.opens_bar(step):

@@ -11,10 +11,13 @@ import dataclasses
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from flask import Response, g, request
+from werkzeug.datastructures import LanguageAccept
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.http import parse_accept_header
 from werkzeug.wrappers import Response as BaseResponse
 
 from gridlab.api.messages import ENGLISH, LANGUAGES, say
@@ -56,6 +59,7 @@ _CODES = {
 
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ class ApiError(Exception):
     Args:
         key, values, more: the message and what fills it.
         hint: key of a second sentence that names the remedy, filled from the same values.
+        headers: sent with the answer, such as `Retry-After`.
     """
 
     def __init__(
@@ -98,6 +103,7 @@ class ApiError(Exception):
         code: str = "",
         problems: tuple[Problem, ...] = (),
         hint: str = "",
+        headers: Mapping[str, str] = _NO_HEADERS,
         values: Mapping[str, object] = _NOTHING,
         **more: object,
     ) -> None:
@@ -107,6 +113,7 @@ class ApiError(Exception):
         self.code = code or _CODES.get(status, "refused")
         self.problems = problems
         self.hint = hint
+        self.headers = headers
         self.values = {**values, **more}
 
 
@@ -121,7 +128,12 @@ def language() -> str:
     Any Portuguese counts as `pt`. Werkzeug's `best_match` would rather give a language that is
     named exactly than one that is preferred: English for `pt-BR,en;q=0.5`.
     """
-    for tag, quality in request.accept_languages:  # the preferred first
+    return _preferred(request.environ.get("HTTP_ACCEPT_LANGUAGE", ""))
+
+
+@lru_cache(maxsize=256)
+def _preferred(header: str) -> str:
+    for tag, quality in parse_accept_header(header, LanguageAccept):  # the preferred first
         primary = tag.partition("-")[0].lower()
         if quality > 0 and primary in LANGUAGES:
             return primary
@@ -168,7 +180,9 @@ def _answer(error: ApiError) -> Response:
     if endpoint in CONFIG_ENDPOINTS:
         said = [f.message for f in fields] or [body.message]
         answer = ConfigRefusal(valid=False, errors=said, error=body)
-    return Response(answer.model_dump_json(), error.status, mimetype="application/json")
+    reply = Response(answer.model_dump_json(), error.status, mimetype="application/json")
+    reply.headers.extend(error.headers)
+    return reply
 
 
 def _from_gridlab(error: GridLabError) -> ApiError:

@@ -210,8 +210,8 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "http_403": ("This is not allowed", "Isto não é permitido"),
     "http_404": ("There is nothing at {path}", "Não há nada em {path}"),
     "http_404_hint": (
-        "The endpoints are listed on the start page, /",
-        "Os endpoints estão listados na página inicial, /",
+        "The endpoints are listed at /api/docs",
+        "Os endpoints estão listados em /api/docs",
     ),
     "http_405": (
         "{method} is not allowed at {path}; allowed: {allowed}",
@@ -250,6 +250,68 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "origin_not_allowed": (
         "Pages from {origin} may not change anything here",
         "Páginas de {origin} não podem alterar nada aqui",
+    ),
+    "origin_hint": (
+        "The browser's origin must be this API's own ({own}), a loopback one, or stand in "
+        "api_server.allowed_origins of the configuration exactly as scheme://host:port",
+        "A origem do navegador deve ser a da própria API ({own}), uma de loopback, ou constar em "
+        "api_server.allowed_origins na configuração exatamente como esquema://host:porta",
+    ),
+    # tokens
+    "token_needed": (
+        "This needs a valid token in the header Authorization: Bearer ...",
+        "Isto precisa de um token válido no cabeçalho Authorization: Bearer ...",
+    ),
+    "token_hint": (
+        "The tokens are in api-token.json in the data directory of the machine that runs GridLab",
+        "Os tokens estão em api-token.json no diretório de dados da máquina que executa o GridLab",
+    ),
+    "scope_too_small": (
+        "This token may not do that",
+        "Este token não permite isto",
+    ),
+    # repeated requests
+    "idempotency_shape": (
+        "Idempotency-Key must be 1 to 128 visible ASCII characters",
+        "Idempotency-Key deve ter de 1 a 128 caracteres ASCII visíveis",
+    ),
+    "idempotency_other": (
+        "This Idempotency-Key was used for another request; use a new key for a new request",
+        "Esta Idempotency-Key foi usada em outra requisição; use uma chave nova para uma nova "
+        "requisição",
+    ),
+    "idempotency_running": (
+        "The first request with this Idempotency-Key is still being answered",
+        "A primeira requisição com esta Idempotency-Key ainda está sendo respondida",
+    ),
+    "idempotency_running_hint": (
+        "Send the same request again in a few seconds",
+        "Envie a mesma requisição de novo em alguns segundos",
+    ),
+    "idempotency_full": (
+        "Too many requests with an Idempotency-Key are being answered at once",
+        "Há requisições demais com Idempotency-Key sendo respondidas ao mesmo tempo",
+    ),
+    # size and number
+    "answer_too_large": (
+        "The answer would have {size} bytes; the limit is {limit}",
+        "A resposta teria {size} bytes; o limite é {limit}",
+    ),
+    "answer_too_large_hint": (
+        "Ask for less: a smaller limit, one symbol, or page by page with the cursor",
+        "Peça menos: um limit menor, um só símbolo, ou página a página com o cursor",
+    ),
+    "topics_unknown": (
+        "topics must be a comma-separated list of: {choices}",
+        "topics deve ser uma lista, separada por vírgulas, de: {choices}",
+    ),
+    "streams_full": (
+        "All {limit} streams are in use",
+        "Todos os {limit} fluxos estão em uso",
+    ),
+    "streams_full_hint": (
+        "Close one, or poll GET /api/status instead",
+        "Feche um, ou consulte GET /api/status periodicamente",
     ),
     # the words of the engine, passed on
     "as_told": ("{reason}", "{reason}"),

@@ -10,14 +10,16 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
+from enum import StrEnum
 from typing import Annotated, Any, TypeVar, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from gridlab.api.errors import Problem
 from gridlab.domain.events import StopPolicy
 from gridlab.domain.market import Interval, Market
+from gridlab.domain.snapshot import Mode
 from gridlab.domain.spec import MAX_LEVELS, Spacing
 
 SYMBOL = re.compile(r"[A-Z0-9]{1,20}", re.ASCII)
@@ -27,6 +29,8 @@ MIN_SPACING_PERC = Decimal("0.0001")
 MAX_SPACING_PERC = Decimal(100)
 MIN_AMOUNT = Decimal("1e-12")
 MAX_AMOUNT = Decimal("1e12")
+#: What `/api/stream` tells of.
+TOPICS = ("snapshot", "bots", "fills", "orders", "prices", "jobs", "health")
 
 Shape = TypeVar("Shape", bound="RequestShape")
 
@@ -108,11 +112,37 @@ def _limit(value: object) -> int:
     return int(str(value))
 
 
-Symbol = Annotated[str, BeforeValidator(_symbol)]
-MarketType = Annotated[Market, BeforeValidator(_choice(Market, tuple(Market)))]
-Price = Annotated[Decimal | None, BeforeValidator(_amount(MIN_AMOUNT, MAX_AMOUNT))]
-Percentage = Annotated[Decimal | None, BeforeValidator(_amount(MIN_SPACING_PERC, MAX_SPACING_PERC))]
-Limit = Annotated[int, BeforeValidator(_limit)]
+def _documented(check: Callable[[object], Any], **schema: Any) -> tuple[Any, Any]:
+    """A rule, and what the API's document says of it."""
+    return BeforeValidator(check), WithJsonSchema(schema)
+
+
+def _number(low: Decimal, high: Decimal) -> dict[str, Any]:
+    return {"type": ["number", "null"], "minimum": float(low), "maximum": float(high)}
+
+
+def _choices(kind: type[StrEnum]) -> tuple[Any, Any]:
+    names = tuple(kind)
+    return _documented(_choice(kind, names), type="string", enum=[str(name) for name in names])
+
+
+Symbol = Annotated[
+    str,
+    *_documented(_symbol, type="string", pattern="^[A-Za-z0-9]{1,20}$", examples=["BTCUSDT"]),
+]
+MarketType = Annotated[Market, *_choices(Market)]
+Price = Annotated[
+    Decimal | None,
+    *_documented(_amount(MIN_AMOUNT, MAX_AMOUNT), **_number(MIN_AMOUNT, MAX_AMOUNT)),
+]
+Percentage = Annotated[
+    Decimal | None,
+    *_documented(
+        _amount(MIN_SPACING_PERC, MAX_SPACING_PERC), **_number(MIN_SPACING_PERC, MAX_SPACING_PERC)
+    ),
+]
+Limit = Annotated[int, *_documented(_limit, type="integer", minimum=1, maximum=MAX_LIMIT)]
+Levels = Annotated[int, *_documented(_levels, type="integer", minimum=2, maximum=MAX_LEVELS)]
 
 
 class RequestShape(BaseModel):
@@ -124,14 +154,21 @@ class RequestShape(BaseModel):
 class GridConfig(RequestShape):
     """The grid asked for: by `spacing_perc` (a percentage), or by both prices."""
 
-    initial_levels: Annotated[int, BeforeValidator(_levels)]
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["spacing_perc"]},
+                {"required": ["lower_price", "upper_price"]},
+            ]
+        }
+    )
+
+    initial_levels: Levels
     spacing_perc: Percentage = None
     market_type: MarketType = Market.SPOT
     lower_price: Price = None
     upper_price: Price = None
-    grid_mode: Annotated[Spacing, BeforeValidator(_choice(Spacing, tuple(Spacing)))] = (
-        Spacing.GEOMETRIC
-    )
+    grid_mode: Annotated[Spacing, *_choices(Spacing)] = Spacing.GEOMETRIC
     investment: Price = None
     quantity: Price = None
 
@@ -147,19 +184,17 @@ class StopRequest(RequestShape):
     """Body of `/api/grid/stop`; `policy` says what happens to the base asset that is held."""
 
     symbol: Symbol
-    policy: Annotated[StopPolicy, BeforeValidator(_choice(StopPolicy, tuple(StopPolicy)))] = (
-        StopPolicy.KEEP
-    )
+    policy: Annotated[StopPolicy, *_choices(StopPolicy)] = StopPolicy.KEEP
 
 
 class ModeRequest(RequestShape):
     """Body of `POST /api/operation_mode`."""
 
-    mode: Annotated[str, BeforeValidator(_text)]
+    mode: Annotated[str, *_documented(_text, type="string", enum=[str(mode) for mode in Mode])]
 
 
 class KlinesQuery(RequestShape):
-    interval: Annotated[Interval, BeforeValidator(_choice(Interval, tuple(Interval)))] = Interval.H1
+    interval: Annotated[Interval, *_choices(Interval)] = Interval.H1
     limit: Limit = 100
     market_type: MarketType = Market.SPOT
 
@@ -170,6 +205,27 @@ class MarketQuery(RequestShape):
 
 class TradesQuery(RequestShape):
     limit: Limit = 500
+
+
+def _topics(value: object) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(str(value).split(",")))
+    if not names or set(names) - set(TOPICS):
+        raise _refuse("topics_unknown", choices=", ".join(TOPICS))
+    return names
+
+
+class StreamQuery(RequestShape):
+    """`topics`: comma-separated; every topic when it is not given."""
+
+    topics: Annotated[
+        tuple[str, ...],
+        *_documented(
+            _topics,
+            type="string",
+            pattern=f"^({'|'.join(TOPICS)})(,({'|'.join(TOPICS)}))*$",
+            examples=["bots,fills"],
+        ),
+    ] = TOPICS
 
 
 class NoQuery(RequestShape):

@@ -372,11 +372,19 @@ class Replay(Section):
 
 
 class ApiServer(Section):
-    """Where the API and the dashboard listen; port 0 takes any free one."""
+    """Where the API and the dashboard listen, and whom the API answers; port 0 takes a free one.
+
+    `allowed_hosts` are names besides the loopback ones that requests may be addressed to,
+    `allowed_origins` exact origins of other pages that may call it; `require_token` asks for tokens
+    even on loopback and without keys.
+    """
 
     host: Word
     port: Port
     dash_port: Port
+    require_token: bool
+    allowed_hosts: Annotated[tuple[Word, ...], BeforeValidator(_tuple)]
+    allowed_origins: Annotated[tuple[Word, ...], BeforeValidator(_tuple)]
 
 
 class Config(Section):

@@ -17,11 +17,12 @@ from gridlab.agents.bot import Bot
 from gridlab.agents.recovery import recover
 from gridlab.agents.supervisor import Supervisor
 from gridlab.app.build import Session, open_session
+from gridlab.app.killswitch import KillSwitch
 from gridlab.app.settings import Settings
 from gridlab.clock import SystemClock
 from gridlab.domain.events import StopPolicy
 from gridlab.domain.market import Market
-from gridlab.domain.orders import ClientId, Trade
+from gridlab.domain.orders import ClientId, OrderReport, Trade
 from gridlab.domain.plan import GridPlan, Severity
 from gridlab.domain.snapshot import BotSnapshot, EngineState, Mode, Snapshot
 from gridlab.domain.spec import GridSpec
@@ -31,6 +32,8 @@ from gridlab.grid.view import bot_snapshot
 
 log = logging.getLogger(__name__)
 
+#: Real milliseconds after which the present state is published again.
+BEAT_EVERY_MS = 1_000
 #: Real milliseconds between two published steps; faster ones would only be overwritten.
 PUBLISH_EVERY_MS = 50
 
@@ -48,6 +51,7 @@ class Engine:
     ) -> None:
         self.settings = settings
         self.session: Session | None = None
+        self.kill_switch = KillSwitch(settings.kill_path)
         self._wall = SystemClock()
         self._on_ready = on_ready
         self._was_ready = False
@@ -82,6 +86,7 @@ class Engine:
             self._set_state(EngineState.READY, "")
             self._tell_ready(None)
             work.append(asyncio.create_task(self._play(session)))
+            work.append(asyncio.create_task(self._beat()))
             await asyncio.gather(*work)
         except asyncio.CancelledError:
             if self.session is not None and self._was_ready:
@@ -129,6 +134,12 @@ class Engine:
         log.info("the recording has ended")
         self._set_state(EngineState.FINISHED, "the recording has ended")
 
+    async def _beat(self) -> None:
+        """Publish although no step is taken: a resting market is not a dead one."""
+        while True:
+            await self._wall.sleep_until(self._wall.now_ms() + BEAT_EVERY_MS)
+            self._publish()
+
     def _tell_ready(self, error: BaseException | None) -> None:
         if not self._was_ready:
             self._was_ready = True
@@ -141,6 +152,11 @@ class Engine:
 
     async def start_grid(self, spec: GridSpec) -> BotSnapshot:
         session = self._usable()
+        if self.kill_switch.reason:
+            raise Conflict(
+                f"the kill switch is pulled ({self.kill_switch.reason}); release it with POST "
+                "/api/revive before a grid can start"
+            )
         if self._state is EngineState.FINISHED:
             raise Conflict(
                 "the recording has ended, so no new grid can start; begin anew with "
@@ -169,6 +185,42 @@ class Engine:
         bot = session.trader.stop_grid(symbol, "stopped by the user", policy)
         await session.trader.idle()
         return self._published(bot)
+
+    async def kill(self, reason: str) -> tuple[BotSnapshot, ...]:
+        """Refuse new grids, durably, and stop every bot; what the bots then are."""
+        self.kill_switch.pull(reason)
+        session = self._usable()
+        stopped = [bot for bot in session.trader.bots.values() if bot.started and not bot.is_over]
+        for bot in stopped:
+            if bot.is_driven:
+                session.trader.stop_grid(bot.symbol, f"kill switch: {reason}", StopPolicy.KEEP)
+        await session.trader.idle()
+        self._publish()
+        return tuple(self.snapshot.bots[bot.symbol] for bot in stopped)
+
+    async def revive(self) -> None:
+        """Allow new grids again; no stopped bot is started."""
+        self.kill_switch.release()
+        self._publish()
+
+    async def orders(
+        self, symbol: str | None, after: int, limit: int, open_only: bool
+    ) -> tuple[OrderReport, ...]:
+        """Orders of the venue's books with an id above `after`, ascending, other people's too."""
+        book = self._usable().venue.book
+        found: list[OrderReport] = []
+        while len(found) < limit and (page := book.orders(after, limit)):
+            after = int(page[-1].order_id)
+            found += [
+                order
+                for order in page
+                if symbol in (None, order.symbol) and (order.status.is_open or not open_only)
+            ]
+        return tuple(found[:limit])
+
+    def step_seconds(self) -> tuple[float, ...]:
+        """How long the latest steps of the engine took."""
+        return () if self.session is None else tuple(self.session.player.step_seconds)
 
     async def trades(self, symbol: str, limit: int) -> tuple[Trade, ...]:
         """Our latest trades on `symbol`, from the venue's books, oldest first."""
@@ -265,7 +317,8 @@ class Engine:
     def _blank(self) -> Snapshot:
         now_ms = self._wall.now_ms()
         session = self.session
-        beat_ms = session.player.beat_ms if session is not None else now_ms
+        is_playing = self._state is EngineState.READY
+        beat_ms = session.player.beat_ms if session is not None and is_playing else now_ms
         return Snapshot(
             sequence=self._sequence,
             mode=Mode.REPLAY,
@@ -277,4 +330,5 @@ class Engine:
             progress=0.0,
             agents=(self._supervisor.health(beat_ms),),
             reason=self._reason,
+            killed=self.kill_switch.reason,
         )

@@ -8,6 +8,9 @@ verb has an awaitable twin with an `a` in front, for notebooks that must not blo
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
+import logging
 import os
 import threading
 from collections.abc import Coroutine
@@ -15,20 +18,31 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gridlab.app.config import Config
 from gridlab.app.engine import Engine
-from gridlab.app.settings import make_settings
-from gridlab.domain.events import StopPolicy
+from gridlab.app.jobs import Job, Jobs
+from gridlab.app.logs import LogLine, LogRing
+from gridlab.app.performance import measure
+from gridlab.app.settings import make_settings, secrets_of
+from gridlab.app.symbols import SymbolReport, report_on
+from gridlab.app.work import backtest_work, shadow_work
+from gridlab.domain.codec import encode
+from gridlab.domain.events import OrderFilled, StopPolicy
 from gridlab.domain.market import Instrument, Interval, Kline, Market, Ticker
-from gridlab.domain.orders import Trade
+from gridlab.domain.orders import OrderReport, Trade
 from gridlab.domain.plan import GridPlan
 from gridlab.domain.snapshot import BotSnapshot, Mode, Snapshot
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import Conflict, InvalidInput
 from gridlab.exchange.base import MarketData
+from gridlab.store.journal import Entry, read_entries
 from gridlab.store.lease import Lease
+
+if TYPE_CHECKING:
+    from gridlab.agents.pairs import PairTable
+    from gridlab.research.indicators import IndicatorResult
 
 T = TypeVar("T")
 
@@ -74,6 +88,8 @@ class GridLab:
             end_ms=end_ms,
             first_bot=first_bot,
         )
+        self.jobs = Jobs()
+        self.log_ring = LogRing(secrets_of(self.settings.config))
         self._fresh = fresh
         self._engine: Engine | None = None
         self._lease: Lease | None = None
@@ -98,6 +114,7 @@ class GridLab:
         folder = self.settings.data_dir
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lease = Lease.acquire(self.settings.lease_path, f"gridlab in {folder}")
+        logging.getLogger("gridlab").addHandler(self.log_ring)
         try:
             if self._fresh:
                 self._archive()
@@ -118,6 +135,8 @@ class GridLab:
             self._loop.call_soon_threadsafe(self._main.cancel)
         if self._thread is not None:
             self._thread.join()
+        self.jobs.close()
+        logging.getLogger("gridlab").removeHandler(self.log_ring)
         if self._lease is not None:
             self._lease.release()
             self._lease = None
@@ -208,6 +227,78 @@ class GridLab:
         """The rules of `symbol`; raises `NotFound`."""
         return self._market().instrument(market, symbol)
 
+    def orders(
+        self,
+        symbol: str | None = None,
+        *,
+        after: int = 0,
+        limit: int = 100,
+        open_only: bool = False,
+    ) -> tuple[OrderReport, ...]:
+        """The venue's orders with an id above `after`, ascending; other people's included."""
+        return self._call(self._running().orders(symbol, after, limit, open_only))
+
+    def events(
+        self, run: str | None = None, *, after: int = 0, limit: int = 100
+    ) -> tuple[tuple[int, Entry], ...]:
+        """(seq, entry) of the journal with a seq above `after`, ascending."""
+        entries = read_entries(self.settings.journal_path, run, after)
+        return tuple(itertools.islice(entries, limit))
+
+    def fills(
+        self, symbol: str | None = None, *, after: int = 0, limit: int = 100
+    ) -> tuple[tuple[int, Trade], ...]:
+        """(journal seq, trade) of every booked fill above `after`, ascending."""
+        booked = (
+            (seq, entry.event.trade)
+            for seq, entry in read_entries(self.settings.journal_path, None, after)
+            if isinstance(entry.event, OrderFilled) and symbol in (None, entry.event.trade.symbol)
+        )
+        return tuple(itertools.islice(booked, limit))
+
+    def indicator(
+        self,
+        symbol: str,
+        name: str,
+        *,
+        period: int | None = None,
+        interval: Interval | str = Interval.H1,
+        limit: int = 500,
+        market: Market = Market.SPOT,
+    ) -> IndicatorResult:
+        """A technical indicator over the last `limit` candles.
+
+        Raises:
+            NotFound: no such symbol.
+            InvalidInput: no such indicator or interval, or a period out of range.
+        """
+        from gridlab.research.indicators import compute
+
+        return compute(name, self.klines(symbol, interval, limit, market), period)
+
+    def pair_table(self, market: Market = Market.SPOT) -> PairTable:
+        """Every symbol that has a price against the configured filters of pair selection."""
+        from gridlab.app.pairs import table_of
+
+        return table_of(self._market(), market, self.settings.config)
+
+    def validate_symbol(self, symbol: str, market: Market = Market.SPOT) -> SymbolReport:
+        """What is known of `symbol`, and the least grid that it takes; raises `NotFound`."""
+        return report_on(self._market(), self.settings.config.spec_for(symbol, market))
+
+    def logs(self, lines: int = 100) -> tuple[LogLine, ...]:
+        """The latest log lines, oldest first, without secrets."""
+        return self.log_ring.lines(lines)
+
+    def performance(self) -> dict[str, object]:
+        """CPU, memory and the engine's step times; JSON-able."""
+        return measure(self._running().step_seconds(), self.snapshot)
+
+    def config_view(self) -> dict[str, object]:
+        """The configuration as it is in force; secrets are struck out."""
+        view: dict[str, object] = self.settings.config.model_dump(mode="json", by_alias=True)
+        return view
+
     def preflight(self, spec: GridSpec) -> GridPlan:
         """What `spec` would place at the present price, and every rule that forbids it.
 
@@ -250,6 +341,50 @@ class GridLab:
     ) -> BotSnapshot:
         """`stop_grid`, awaitable."""
         return await self._acall(self._running().stop_grid(symbol, StopPolicy(policy)))
+
+    def kill(self, reason: str = "kill switch") -> tuple[BotSnapshot, ...]:
+        """Stop every bot and refuse new ones until `revive()`, also after a restart.
+
+        Returns:
+            The bots that were stopped; they keep the base that they hold.
+
+        Raises:
+            Conflict: the engine is not ready; the switch is pulled all the same.
+        """
+        return self._call(self._running().kill(reason))
+
+    def revive(self) -> None:
+        """Release the kill switch; stopped bots stay stopped."""
+        self._call(self._running().revive())
+
+    def submit_backtest(
+        self,
+        spec: GridSpec,
+        *,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+        fill_rule: str = "touch",
+    ) -> Job:
+        """A job that backtests `spec` over the bundled recording of its symbol."""
+        asked = {
+            "spec": json.loads(encode(spec)),
+            "start_ms": start_ms,
+            "end_ms": end_ms,
+            "fill_rule": fill_rule,
+        }
+        work = backtest_work(spec, start_ms, end_ms, fill_rule)
+        return self.jobs.submit("backtest", asked, work)
+
+    def submit_shadow_test(self, seconds: float = 3.0) -> Job:
+        """A job that runs an engine of its own on recorded prices for `seconds` of real time."""
+
+        def make(folder: Path) -> GridLab:
+            return GridLab(folder, config=self.settings.config, first_bot="BTCUSDT")
+
+        # A number of its own for each, because a test of an hour ago says nothing about now.
+        number = sum(job.kind == "shadow_test" for job in self.jobs.all()) + 1
+        asked = {"seconds": seconds, "number": number}
+        return self.jobs.submit("shadow_test", asked, shadow_work(make, seconds))
 
     # --- crossing into the engine thread ----------------------------------------------------------
 

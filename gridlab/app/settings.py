@@ -50,6 +50,11 @@ class Settings:
         return self.data_dir / "venue.sqlite"
 
     @property
+    def kill_path(self) -> Path:
+        """Holds the reason while the kill switch is pulled."""
+        return self.data_dir / "killed.txt"
+
+    @property
     def log_path(self) -> Path:
         return self.data_dir / self.config.logging.log_file
 
@@ -96,3 +101,9 @@ def make_settings(
 
 def _first(*choices: int | None) -> int:
     return next(choice for choice in choices if choice is not None)
+
+
+def secrets_of(config: Config) -> tuple[str, ...]:
+    """Every secret that the configuration holds, for striking them out; never to be shown."""
+    held = (config.api.key, config.api.secret)
+    return tuple(secret.get_secret_value() for secret in held if secret is not None)

@@ -194,13 +194,12 @@ def _columns(table: Any, where: str) -> Columns:
     def floats(name: str) -> FloatArray:
         if name not in found:
             return np.full(table.num_rows, np.nan)
-        column = table.column(found[name]).cast(pa.float64())
-        return np.asarray(column.to_numpy(), dtype=np.float64)
+        return _values(table.column(found[name]).cast(pa.float64()).fill_null(np.nan))
 
     trades = np.full(table.num_rows, -1, np.int64)
     if "trades" in found:
         column = table.column(found["trades"]).cast(pa.int64()).fill_null(-1)
-        trades = np.asarray(column.to_numpy(), dtype=np.int64)
+        trades = _values(column)
     return Columns(
         open_time_ms=_time_ms(table.column(found["open_time"]), where),
         open=floats("open"),
@@ -230,5 +229,12 @@ def _time_ms(column: Any, where: str) -> IntArray:
             "milliseconds or 2026-03-24 13:00:00"
         )
     else:
-        return stamps_to_ms(np.asarray(column.cast(pa.int64()).to_numpy()), where)
-    return np.asarray(column.cast(pa.int64()).to_numpy(), dtype=np.int64)
+        return stamps_to_ms(_values(column.cast(pa.int64())), where)
+    return _values(column.cast(pa.int64()))
+
+
+def _values(column: Any) -> Any:
+    """A column without nulls as an array. `to_numpy` would do, but loads pandas to do it."""
+    if not len(column):
+        return np.asarray(column.to_pylist(), dtype=str(column.type).replace("double", "float64"))
+    return np.concatenate([np.from_dlpack(chunk) for chunk in column.chunks if len(chunk)])

@@ -165,6 +165,7 @@ class Snapshot:
         wall_ms: when this was published, by the machine's clock; what ages are measured against.
         speed: market seconds for each second of real time; 1 outside Replay, 0 = as fast as it can.
         progress: fraction of the recording that has been played, 0 to 1; None outside Replay.
+        killed: why new grids are refused, when the kill switch is pulled; else empty.
     """
 
     sequence: int
@@ -182,3 +183,4 @@ class Snapshot:
     balances: tuple[Balance, ...] = ()
     agents: tuple[AgentHealth, ...] = ()
     reason: str = ""
+    killed: str = ""

@@ -206,6 +206,10 @@ class PaperBook:
         market = self._markets.get(symbol)
         return () if market is None else tuple(o.report() for o in market.open.values())
 
+    def orders(self, after: int = 0, limit: int = 100) -> tuple[OrderReport, ...]:
+        """Orders of all symbols with an id above `after`, ascending, ended ones too."""
+        return tuple(order.report() for order in self._orders[max(0, after) : after + limit])
+
     def trades(self, symbol: str, after_id: int = -1) -> tuple[Trade, ...]:
         """The trades on `symbol` with `trade_id > after_id`, oldest first; ids count from 1."""
         market = self._markets.get(symbol)

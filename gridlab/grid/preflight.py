@@ -134,20 +134,31 @@ def _quantity_for(
     empty: int,
 ) -> Decimal:
     """The largest quantity on the lot whose capital is within `spec.investment`; may be zero."""
-    assert spec.investment is not None
+    investment = spec.investment
+    assert investment is not None
     sells, buy_lines = len(lines) - 1 - empty, lines[:empty]
     with rounding():
         taker, maker = _quote_rates(spec)
         purchase = price * sells / (ONE - _base_fee(spec))
         one = purchase * (ONE + taker) + sum(buy_lines, ZERO) * (ONE + maker)
-        guess = floor_to(spec.investment / one, instrument.lot_size)
-    # Rounding the purchase and the fees up can lift the need above the investment: step down.
-    while guess > 0:
-        initial = _initial_quantity(spec, instrument, guess, sells)
-        if _capital(spec, instrument, price, buy_lines, guess, initial) <= spec.investment:
-            break
-        guess -= instrument.lot_size
-    return max(guess, ZERO)
+        most = int(investment / one / instrument.lot_size)
+
+    def fits(lots: int) -> bool:
+        quantity = lots * instrument.lot_size
+        initial = _initial_quantity(spec, instrument, quantity, sells)
+        capital = _capital(spec, instrument, price, buy_lines, quantity, initial)
+        return capital <= investment
+
+    # Rounding the purchase and the fees up can lift the need above the investment: by a lot or two
+    # on a real venue, by very many where fees are rounded coarsely; so no stepping down one by one.
+    fewest = most if fits(most) else 0
+    while fewest < most:
+        middle = (fewest + most + 1) // 2
+        if fits(middle):
+            fewest = middle
+        else:
+            most = middle - 1
+    return fewest * instrument.lot_size
 
 
 def _base_fee(spec: GridSpec) -> Decimal:

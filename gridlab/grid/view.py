@@ -29,7 +29,7 @@ def money_at(grid: Grid, mark: Decimal, third_marks: Mapping[str, Decimal] | Non
         third_marks: prices in quote of fee assets that are neither base nor quote.
     """
     ledger = grid.ledger
-    marks = {ledger.base: mark, **(third_marks or {})}
+    marks = {**(third_marks or {}), ledger.base: mark}  # the fee token may be the base itself
     with exact():
         floating = ledger.base_held * mark - ledger.cost_held
         fees = ledger.value("fees", marks)

@@ -25,6 +25,7 @@ from gridlab.domain.spec import GridSpec
 from gridlab.errors import InvalidInput, InvalidSpec
 from gridlab.exchange.base import Rejected
 from gridlab.exchange.paper import FillRule, PaperBook
+from gridlab.exchange.replay import POINTS
 from gridlab.grid.engine import Grid
 from gridlab.grid.invariants import check
 from gridlab.grid.preflight import plan_grid
@@ -42,8 +43,6 @@ FIRST_CHUNK = 128
 LARGEST_CHUNK = 16_384
 #: How often `progress` is called in a run.
 PROGRESS_STEPS = 200
-#: Legs of a candle's path over which its volume is spread.
-LEGS = 3
 
 
 def backtest(
@@ -209,7 +208,10 @@ class _Run:
         self.book.set_price(self.symbol, from_float(self.bars.close[bar]))
 
     def _walk(self, bar: int, first_point: int = 0) -> None:
-        """Take the price along the candle's path, and let the grid answer at each point."""
+        """Take the price along the candle's path, and let the grid answer at each point.
+
+        The bar's volume, if it limits anything, is spread evenly over the legs of the path.
+        """
         kline, times = self.bars.kline(bar), self._times_of(bar)
         self.bars_walked += 1
         for point in range(first_point, len(times)):
@@ -225,7 +227,7 @@ class _Run:
         if self._participation is None:
             return None
         with rounding():
-            return volume * self._participation / LEGS
+            return volume * self._participation / (POINTS - 1)
 
     # --- between grid and book --------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from gridlab.domain.orders import Side
 from gridlab.domain.plan import Finding, GridPlan, PlannedOrder, Severity
 from gridlab.grid.view import spacing_of
 from gridlab.research.metrics import FloatArray
-from gridlab.research.result import BacktestResult
+from gridlab.research.outcome import Outcome
 from gridlab.research.words import (
     amount,
     percent,
@@ -35,7 +35,7 @@ _STYLE = """<style>
  font:13px/1.45 var(--jp-ui-font-family,system-ui,sans-serif)}
 .gl-card h4{margin:0;font-size:15px;font-weight:600}
 .gl-card .gl-sub{color:var(--jp-ui-font-color2,#667085);margin:2px 0 12px}
-.gl-card .gl-tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(118px,1fr));
+.gl-card .gl-tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));
  gap:10px 18px;margin:0 0 12px}
 .gl-card .gl-tile b{display:block;font-size:17px;font-weight:600;white-space:nowrap;
  font-variant-numeric:tabular-nums}
@@ -59,7 +59,7 @@ _STYLE = """<style>
 </style>"""
 
 
-def result_card(result: BacktestResult) -> str:
+def result_card(result: Outcome) -> str:
     """A backtest as one card: figures, the curve of equity against holding, the books."""
     spec, money = result.spec, result.money
     title = (

@@ -15,7 +15,7 @@ from gridlab.domain.plan import GridPlan
 from gridlab.errors import InvalidInput
 from gridlab.money import ONE, ZERO, exact
 from gridlab.research.metrics import underwater
-from gridlab.research.result import BacktestResult, slot_of
+from gridlab.research.outcome import Outcome, slot_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 INITIAL, GRID = "initial", "grid"
 
 
-def trades_frame(result: BacktestResult) -> pd.DataFrame:
+def trades_frame(result: Outcome) -> pd.DataFrame:
     """Every trade in order, indexed by `time` (datetime64[ms, UTC]).
 
     Columns: side, kind (`initial` or `grid`), price, quantity, value, fee, fee_asset, profit (what
@@ -49,7 +49,7 @@ def trades_frame(result: BacktestResult) -> pd.DataFrame:
     return pd.DataFrame(columns, index=index)
 
 
-def ledger_frame(result: BacktestResult) -> pd.DataFrame:
+def ledger_frame(result: Outcome) -> pd.DataFrame:
     """The books at the last close: components down, assets across, Decimals.
 
     The column `worth_<quote>` is each row at the last close. The row `wallet` is the sum of the
@@ -75,7 +75,7 @@ def ledger_frame(result: BacktestResult) -> pd.DataFrame:
     return frame
 
 
-def equity_frame(result: BacktestResult, at: str = "close") -> pd.DataFrame:
+def equity_frame(result: Outcome, at: str = "close") -> pd.DataFrame:
     """Equity over time, float64, indexed by `time` (datetime64[ms, UTC]).
 
     Args:

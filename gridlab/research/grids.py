@@ -32,7 +32,7 @@ DEFAULT_SPACING = "0.005"
 DEFAULT_INVESTMENT = 1000
 
 
-def grid(
+def make_grid(
     symbol: str,
     levels: int = 10,
     spacing: Number | None = None,
@@ -65,7 +65,7 @@ def grid(
         InvalidSpec: a grid that cannot be; every problem is named.
         InvalidInput: a misspelt setting, an unknown mode or market.
 
-    >>> grid("BTCUSDT", levels=4, spacing="1%").spacing
+    >>> make_grid("BTCUSDT", levels=4, spacing="1%").spacing
     Decimal('0.01')
     """
     _refuse_unknown(misspelt)
@@ -167,7 +167,7 @@ class PlanView:
         return plan_figure(self.plan, bars, height)
 
     def __repr__(self) -> str:
-        from gridlab.research.report import plan_text
+        from gridlab.research.texts import plan_text
 
         return plan_text(self.plan)
 
@@ -181,7 +181,7 @@ def _refuse_unknown(misspelt: Mapping[str, Any]) -> None:
     if not misspelt:
         return
     known = [
-        n for n, p in inspect.signature(grid).parameters.items() if p.kind is not p.VAR_KEYWORD
+        n for n, p in inspect.signature(make_grid).parameters.items() if p.kind is not p.VAR_KEYWORD
     ]
     sentences = []
     for name in misspelt:

@@ -20,7 +20,7 @@ from gridlab.domain.market import Interval
 from gridlab.domain.orders import Side, Trade
 from gridlab.domain.plan import GridPlan
 from gridlab.research.metrics import FloatArray, underwater
-from gridlab.research.result import BacktestResult, slot_of
+from gridlab.research.outcome import Outcome, slot_of
 
 BUY, SELL, EQUITY, HOLD, STOCK = "#17a673", "#e0575b", "#3f7cf4", "#8a93a6", "#d9982b"
 INK, RULE = "#7d8597", "rgba(125,133,151,0.18)"
@@ -44,7 +44,7 @@ def _template() -> go.layout.Template:
             margin={"l": 62, "r": 16, "t": 44, "b": 32},
             legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
             xaxis=axis | {"rangeslider": {"visible": False}},
-            yaxis=axis | {"separatethousands": True},
+            yaxis=axis | {"separatethousands": True, "exponentformat": "none"},
         )
     )
 
@@ -52,7 +52,7 @@ def _template() -> go.layout.Template:
 pio.templates["gridlab"] = _template()
 
 
-def result_figure(result: BacktestResult, height: int = 900) -> go.Figure:
+def result_figure(result: Outcome, height: int = 900) -> go.Figure:
     """Four panels over one time axis: price with lines and fills, equity, drawdown, inventory."""
     figure = make_subplots(
         rows=4,
@@ -83,6 +83,8 @@ def result_figure(result: BacktestResult, height: int = 900) -> go.Figure:
         },
         margin_t=76,
     )
+    span = np.array([int(result.bars.open_time_ms[0]), result.bars.end_ms], np.int64)
+    figure.update_xaxes(range=list(_times(span)))
     titles = (f"price, {result.quote}", f"equity, {result.quote}", "drawdown, %")
     for row, title in enumerate((*titles, f"held, {result.instrument.base}"), start=1):
         figure.update_yaxes(title_text=title, title_font_size=11, row=row, col=1)

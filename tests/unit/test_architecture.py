@@ -30,7 +30,10 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "store": ("domain", "clock"),
     "twin": ("exchange", "domain", "clock", "data"),
     "data": ("domain", "clock", "exchange.base"),
-    "research": ("grid", "domain", "data", "exchange.paper", "exchange.replay"),
+    "research": (
+        *("grid", "domain", "data", "clock"),
+        *("exchange.base", "exchange.paper", "exchange.replay"),
+    ),
     "sentiment": ("domain", "clock"),
     "llm": ("domain", "clock"),
     "rl": ("grid", "domain", "research", "data"),
@@ -56,12 +59,12 @@ FACES = ("__init__", "__main__", "cli")
 #: for what SINGLE_OWNER says.
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "twin": ("aiohttp",),
-    "data": ("numpy", "pandas", "pyarrow"),
+    "data": ("numpy", "pandas", "pyarrow", "httpx", "tqdm", "zstandard"),
     "research": ("numpy", "numba", "pandas", "talib", "plotly", "optuna", "tqdm"),
     "sentiment": ("onnxruntime", "tokenizers", "praw", "numpy"),
     "llm": ("ollama",),
     "rl": ("gymnasium", "onnxruntime", "numpy"),
-    "app": ("yaml", "pydantic", "pydantic_core"),
+    "app": ("yaml", "pydantic", "pydantic_core", "psutil"),
     "api": ("flask", "werkzeug", "pydantic", "pydantic_core"),
     "widgets": ("ipywidgets", "anywidget", "traitlets", "IPython"),
     "client": ("httpx",),

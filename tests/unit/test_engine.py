@@ -275,3 +275,75 @@ def test_settings_that_cannot_work_are_named(tmp_path: Path) -> None:
         GridLab(tmp_path, speed=-1)
     with pytest.raises(InvalidConfig, match="no recording reaches"):
         GridLab(tmp_path, start_ms=0, end_ms=60_000).start()
+
+
+def test_the_kill_switch_stops_every_bot_and_survives_a_restart(tmp_path: Path) -> None:
+    with GridLab(tmp_path, speed=0.001) as lab:
+        lab.start_grid(SPEC)
+        lab.start_grid(replace(SPEC, symbol="ETHUSDT"))
+        stopped = lab.kill("drill")
+        assert {bot.symbol: bot.status for bot in stopped} == {
+            "BTCUSDT": BotStatus.STOPPED,
+            "ETHUSDT": BotStatus.STOPPED,
+        }
+        assert lab.snapshot.killed == "drill" and not lab.orders(open_only=True)
+    with GridLab(tmp_path, speed=0.001) as lab:
+        with pytest.raises(Conflict, match="kill switch is pulled"):
+            lab.start_grid(SPEC)
+        lab.revive()
+        assert lab.start_grid(SPEC).status is BotStatus.RUNNING
+
+
+def test_orders_fills_and_events_are_read_in_pages(tmp_path: Path) -> None:
+    with GridLab(tmp_path, speed=0, first_bot="BTCUSDT", **SHORT) as lab:
+        play_to_end(lab)
+        orders, after = [], 0
+        while page := lab.orders(after=after, limit=7):
+            assert len(page) <= 7
+            orders += page
+            after = int(page[-1].order_id)
+        assert [int(order.order_id) for order in orders] == list(range(1, len(orders) + 1))
+        assert {o.client_id for o in lab.orders(open_only=True, limit=1000)} == {
+            o.client_id for o in lab.snapshot.bots["BTCUSDT"].open_orders
+        }
+        fills, cursor = [], 0
+        while found := lab.fills(after=cursor, limit=2):
+            fills += [trade for _, trade in found]
+            cursor = found[-1][0]
+        assert tuple(fills) == lab.trades("BTCUSDT")
+        assert not lab.fills("ETHUSDT")
+        (first,) = lab.events(limit=1)
+        assert first[0] == 1 and type(first[1].event).__name__ == "GridStarted"
+        assert not lab.events("another-run")
+
+
+def test_a_backtest_is_a_job_with_a_result(slow: GridLab) -> None:
+    job = slow.jobs.wait(slow.submit_backtest(SPEC).id, 60)
+    assert job.state == "done" and job.result["symbol"] == "BTCUSDT", job.error
+    assert slow.submit_backtest(SPEC).id == job.id
+
+
+def test_a_shadow_test_runs_an_engine_of_its_own(slow: GridLab) -> None:
+    job = slow.jobs.wait(slow.submit_shadow_test(1.0).id, 30)
+    assert job.state == "done", job.error
+    assert job.result["market_data_collected"] > 1
+    assert job.result["data_quality"]["valid_price_data"] is True
+    assert not slow.snapshot.bots, "the engine under test is another one"
+
+
+def test_symbols_are_judged_by_a_preflight(slow: GridLab) -> None:
+    report = slow.validate_symbol("BTCUSDT")
+    assert report.suitable and report.recommended is not None
+    least = report.recommended.capital_needed
+    assert slow.preflight(replace(SPEC, investment=least + 1)).ok
+    assert not slow.preflight(replace(SPEC, investment=least / 2)).ok
+    with pytest.raises(NotFound):
+        slow.validate_symbol("NOPEUSDT")
+
+
+def test_figures_of_the_process_are_measured(tmp_path: Path) -> None:
+    with GridLab(tmp_path, speed=3000) as lab:
+        wait_for(lambda: lab.performance()["engine_steps"] > 10)  # type: ignore[operator]
+        figures = lab.performance()
+    assert 0 < figures["engine_step_p50_ms"] <= figures["engine_step_p99_ms"] < 1000  # type: ignore[operator]
+    assert 20 < figures["memory_mb"] < 2000  # type: ignore[operator]

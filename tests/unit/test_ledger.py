@@ -175,8 +175,9 @@ def test_an_asset_without_a_mark_is_not_guessed() -> None:
 
 # --- four levels, every line by hand --------------------------------------------------------------
 #
-# Lines 98 99 100 101 102, price 100, so slots 0 and 1 buy at 98 and 99, slots 2 and 3 sell at 101 and
-# 102. The price goes to 99 (slot 1 buys), 100 (slot 1 sells), 101 (slot 2 sells), 100 (slot 2 buys).
+# Lines 98 99 100 101 102, price 100, so slots 0 and 1 buy at 98 and 99, slots 2 and 3 sell at 101
+# and 102. The price goes to 99 (slot 1 buys), 100 (slot 1 sells), 101 (slot 2 sells), 100 (slot 2
+# buys).
 
 
 def four_levels(fees: FeeSchedule, balances: dict[str, Decimal]) -> PaperRun:
@@ -216,8 +217,8 @@ def test_four_levels_with_fees_in_quote() -> None:
 def test_four_levels_with_fees_in_what_is_received() -> None:
     fees = FeeSchedule(maker=D("0.001"), taker=D("0.002"), mode=FeeMode.RECEIVED)
     run = four_levels(fees, {"USDT": D(5000)})
-    # The purchase: 20 / 0.998 = 20.0401... -> 20.05 on the lot, fee 0.0401, 20.0099 come in; slots 2
-    # and 3 take 10 each, 0.0099 is dust. Slot 1 buys 10 at 99, fee 0.01: it sells 9.99 at 100 for
+    # The purchase: 20 / 0.998 = 20.0401... -> 20.05 on the lot, fee 0.0401, 20.0099 come in; slots
+    # 2 and 3 take 10 each, 0.0099 is dust. Slot 1 buys 10 at 99, fee 0.01: it sells 9.99 at 100 for
     # 999, fee 0.999. Slot 2 sells 10 at 101 for 1010, fee 1.01, and buys 10 at 100, fee 0.01.
     base = D("20.05") - D("0.0401") + D("9.99") - D("9.99") - 10 + D("9.99")
     quote = -2005 - 990 + 999 + 1010 - 1000 - D("2.009")

@@ -108,6 +108,16 @@ def test_the_largest_quantity_within_the_investment(mode: FeeMode) -> None:
     assert bigger.capital_needed > 1000
 
 
+def test_coarse_fees_on_a_fine_lot_are_planned_at_once() -> None:
+    """Whole units of fee and a lot of 0.00000001: a hundred million lots lie between the two."""
+    rules = replace(RULES, lot_size=D("0.00000001"), commission_precision=0)
+    fees = FeeSchedule(mode=FeeMode.QUOTE)
+    got = plan(replace(FOUR, quantity=None, investment=D(1000), fees=fees), rules)
+    # 397 for each unit and a fee of 1 for the purchase and each of the two buys.
+    assert got.quantity == D("2.51133501") and 397 * got.quantity + 3 == got.capital_needed
+    assert got.capital_needed <= 1000 < got.capital_needed + D("0.00000397")
+
+
 def test_a_round_in_each_fee_mode() -> None:
     # Buy 10 at 100, sell at 102, 1 % each: quote 1020 - 10.2 - 1000 - 10; base 9.9 x 102 x .99.
     rate = D("0.01")

@@ -15,7 +15,7 @@ from gridlab.domain.spec import Spacing
 from gridlab.errors import InvalidInput, InvalidNumber, InvalidSpec, NotFound
 from gridlab.research import venue
 from gridlab.research.backtest import backtest
-from gridlab.research.grids import grid, plan
+from gridlab.research.grids import make_grid, plan
 
 START_MS = 1_772_323_200_000  # 2026-03-01 00:00 UTC
 DAY_MS = 86_400_000
@@ -27,18 +27,18 @@ def bars() -> Bars:
 
 
 def test_defaults_make_a_grid_that_can_start(bars: Bars) -> None:
-    spec = grid("BTCUSDT")
+    spec = make_grid("BTCUSDT")
     assert (spec.levels, spec.spacing, spec.investment) == (10, Decimal("0.005"), Decimal(1000))
     assert plan(spec, bars).ok
 
 
 @pytest.mark.parametrize("spacing", ["0.005", "0.5%", "0.5 %", Decimal("0.005")])
 def test_spacings_may_be_written_in_several_ways(spacing: Any) -> None:
-    assert grid("BTCUSDT", spacing=spacing).spacing == Decimal("0.005")
+    assert make_grid("BTCUSDT", spacing=spacing).spacing == Decimal("0.005")
 
 
 def test_every_setting_arrives() -> None:
-    spec = grid(
+    spec = make_grid(
         "BTCUSDT",
         np.int64(8),
         lower=60_000,
@@ -67,7 +67,7 @@ def test_every_setting_arrives() -> None:
 )
 def test_inexact_numbers_are_refused_with_the_remedy(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidNumber, match=words):
-        grid("BTCUSDT", **settings)
+        make_grid("BTCUSDT", **settings)
 
 
 @pytest.mark.parametrize(
@@ -82,25 +82,25 @@ def test_inexact_numbers_are_refused_with_the_remedy(settings: dict[str, Any], w
 )
 def test_slips_are_answered_with_the_nearest_word(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
-        grid("BTCUSDT", **settings)
+        make_grid("BTCUSDT", **settings)
 
 
 def test_a_grid_that_cannot_be_is_refused() -> None:
     with pytest.raises(InvalidSpec, match="either quantity"):
-        grid("BTCUSDT", quantity="1", investment=5)
+        make_grid("BTCUSDT", quantity="1", investment=5)
     with pytest.raises(InvalidSpec, match="levels is 1"):
-        grid("BTCUSDT", levels=1)
+        make_grid("BTCUSDT", levels=1)
 
 
 def test_a_plan_over_bars_is_what_their_backtest_starts_with(bars: Bars) -> None:
-    spec = grid("BTCUSDT", levels=14)
+    spec = make_grid("BTCUSDT", levels=14)
     view, result = plan(spec, bars), backtest(spec, bars)
     assert view.lines == result.lines and view.quantity == result.plan.quantity
     assert view.orders == result.plan.orders
 
 
 def test_a_plan_at_a_price_and_with_balances() -> None:
-    spec = grid("BTCUSDT")
+    spec = make_grid("BTCUSDT")
     assert plan(spec, "65000").ok
     poor = plan(spec, 65_000, balances={"USDT": 10})
     assert not poor.ok
@@ -111,13 +111,13 @@ def test_a_plan_at_a_price_and_with_balances() -> None:
 
 def test_a_plan_needs_bars_of_its_symbol(bars: Bars) -> None:
     with pytest.raises(InvalidInput, match="the grid is for ETHUSDT"):
-        plan(grid("ETHUSDT"), bars)
+        plan(make_grid("ETHUSDT"), bars)
     with pytest.raises(NotFound, match="not bundled"):
-        plan(grid("FOOUSDT"), 5)
+        plan(make_grid("FOOUSDT"), 5)
 
 
 def test_plan_frame_lists_the_orders_highest_first(bars: Bars) -> None:
-    view = plan(grid("BTCUSDT"), bars)
+    view = plan(make_grid("BTCUSDT"), bars)
     frame = view.to_frame()
     assert list(frame.columns) == ["side", "price", "quantity", "value", "net_profit"]
     assert frame.index.tolist() == list(range(9, -1, -1))
@@ -126,7 +126,7 @@ def test_plan_frame_lists_the_orders_highest_first(bars: Bars) -> None:
 
 
 def test_plan_card_shows_orders_and_findings(bars: Bars) -> None:
-    good, bad = plan(grid("BTCUSDT"), bars), plan(grid("BTCUSDT", investment=20), bars)
+    good, bad = plan(make_grid("BTCUSDT"), bars), plan(make_grid("BTCUSDT", investment=20), bars)
     assert "ready" in good._repr_html_() and good._repr_html_().count("<tr") == 12
     card = bad._repr_html_()
     assert "refused" in card and "min_notional" in card and "<script" not in card
@@ -134,13 +134,15 @@ def test_plan_card_shows_orders_and_findings(bars: Bars) -> None:
 
 
 def test_a_long_plan_shows_the_orders_nearest_the_price(bars: Bars) -> None:
-    card = plan(grid("BTCUSDT", levels=80, spacing="0.003", investment=20_000), bars)._repr_html_()
+    card = plan(
+        make_grid("BTCUSDT", levels=80, spacing="0.003", investment=20_000), bars
+    )._repr_html_()
     assert "of 80." in card and card.count("<tr") == 26
 
 
 @pytest.mark.parametrize("with_bars", [True, False])
 def test_plan_figure_draws_every_line(bars: Bars, with_bars: bool) -> None:
-    view = plan(grid("BTCUSDT"), bars)
+    view = plan(make_grid("BTCUSDT"), bars)
     figure = view.plot(bars if with_bars else None)
     assert len(figure.layout.shapes) == len(view.lines)
     assert any(trace.name == "start price" for trace in figure.data)

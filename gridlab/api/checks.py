@@ -1,0 +1,177 @@
+"""Routes that try something out and say what came of it: a connection, models, a run, a symbol.
+
+A check that finds something missing is a good check, so it answers 200 with what it found.
+"""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from gridlab.api.errors import ApiError, language, render
+from gridlab.api.messages import say
+from gridlab.api.more_requests import TextRequest
+from gridlab.api.more_wire import answer_by_alias
+from gridlab.api.ollama import Answered, Ollama
+from gridlab.api.requests import MarketQuery, NoQuery
+from gridlab.api.schemas import ErrorBody
+from gridlab.api.schemas.checks import (
+    AiModelsTest,
+    ConnectionTest,
+    FuturesConnection,
+    FuturesLimits,
+    ModelTest,
+    OllamaStatus,
+    SpotConnection,
+    SpotLimits,
+    SymbolRefusal,
+    SymbolValidation,
+)
+from gridlab.api.schemas.models import (
+    Comparison,
+    GemmaTest,
+    OnnxTest,
+    SentimentTest,
+    SentimentTests,
+)
+from gridlab.api.shadow import add_shadow_route
+from gridlab.api.translation import translate
+from gridlab.api.wire import (
+    answer,
+    find_instrument,
+    read_body,
+    read_query,
+    read_symbol,
+    stamp_of,
+)
+from gridlab.app.facade import GridLab
+from gridlab.domain.market import Market
+from gridlab.domain.snapshot import Mode
+
+
+def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
+    """Put the checking routes on `blueprint`."""
+    ollama = Ollama(lab.settings.config.ai_agent.base_url)
+
+    @blueprint.get("/api/test/connection")
+    def test_connection() -> Response:
+        read_query(NoQuery)
+        return answer(_connection(lab))
+
+    @blueprint.get("/api/test/ai_models")
+    def test_ai_models() -> Response:
+        read_query(NoQuery)
+        return answer(_ai_models(lab, ollama.ask()))
+
+    @blueprint.post("/api/test/sentiment")
+    def test_sentiment() -> Response:
+        return answer(_sentiment(lab, read_body(TextRequest).text))
+
+    @blueprint.get("/api/validate/symbol/<symbol>")
+    def validate_symbol(symbol: str) -> Response:
+        market = read_query(MarketQuery).market_type
+        return _validated(lab, read_symbol(symbol), market)
+
+    add_shadow_route(blueprint, lab)
+
+
+def _connection(lab: GridLab) -> ConnectionTest:
+    """No venue is asked: this version opens no connection in any mode."""
+    snapshot = lab.snapshot
+    key = "replay_no_connection" if snapshot.mode is Mode.REPLAY else "no_connection"
+    reason = say(key, language())
+    return ConnectionTest(
+        binance_spot=SpotConnection(
+            connected=False,
+            ping_ms=None,
+            server_time=None,
+            reason=reason,
+            api_limits=SpotLimits(spot_orders_per_second=None, spot_orders_per_day=None),
+        ),
+        binance_futures=FuturesConnection(
+            connected=False,
+            ping_ms=None,
+            server_time=None,
+            reason=reason,
+            api_limits=FuturesLimits(futures_orders_per_minute=None),
+        ),
+        operation_mode=snapshot.mode.value,
+        **stamp_of(snapshot).parts,
+    )
+
+
+def _ai_models(lab: GridLab, found: Answered) -> AiModelsTest:
+    tongue = language()
+    presets = lab.settings.config.ai_agent.model_presets
+    wanted = tuple(dict.fromkeys(preset.model_name for preset in presets.values()))
+    problem = found.problem
+    if found.running and not found.models:
+        problem = "ollama_empty"
+    first = wanted[0] if wanted else "gemma3:1b"
+    reason = say(problem, tongue, base_url=found.address, model=first) if problem else None
+    not_tested = ModelTest(
+        status="not_tested",
+        response_time_ms=None,
+        tokens_generated=None,
+        test_sentiment=None,
+        reason=say("model_not_tested", tongue),
+    )
+    return AiModelsTest(
+        ollama_status=OllamaStatus(
+            running=found.running,
+            base_url=found.address,
+            available_models=list(found.models),
+            response_time_ms=found.took_ms,
+            reason=reason,
+        ),
+        models_test=dict.fromkeys(found.models, not_tested),
+        recommended_model=next((name for name in wanted if name in found.models), None),
+        fallback_available=False,
+        missing_models=[name for name in wanted if name not in found.models],
+        **stamp_of(lab.snapshot).parts,
+    )
+
+
+def _sentiment(lab: GridLab, text: str) -> SentimentTest:
+    """Both analysers are named, and that neither is there."""
+    reason = say("sentiment_missing", language())
+    return SentimentTest(
+        test_results=SentimentTests(
+            gemma3=GemmaTest(
+                sentiment=None,
+                confidence=None,
+                processing_time_ms=None,
+                crypto_relevant=None,
+                reasoning=None,
+                status="unavailable",
+                reason=reason,
+            ),
+            onnx_fallback=OnnxTest(
+                sentiment=None,
+                confidence=None,
+                processing_time_ms=None,
+                model_used=None,
+                status="unavailable",
+                reason=reason,
+            ),
+        ),
+        recommended_analyzer=None,
+        performance_comparison=Comparison(speed_ratio=None, accuracy_difference=None),
+        text=text,
+        reason=reason,
+        **stamp_of(lab.snapshot).parts,
+    )
+
+
+def _validated(lab: GridLab, symbol: str, market: Market) -> Response:
+    """The report on a symbol; 404 with `valid: false` beside the error for one that is unknown."""
+    try:
+        find_instrument(lab, symbol, market)
+    except ApiError as error:
+        refusal = render(error)
+        body = ErrorBody.model_validate_json(refusal.get_data())
+        shape = SymbolRefusal(symbol=symbol, valid=False, market_type=market, error=body.error)
+        return answer(shape, refusal.status_code)
+    report = lab.validate_symbol(symbol, market)
+    tongue = language()
+    reasons = [translate(reason, tongue) for reason in report.reasons]
+    return answer_by_alias(SymbolValidation.of(report, reasons, stamp_of(lab.snapshot)))

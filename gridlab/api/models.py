@@ -1,0 +1,153 @@
+"""Routes about models: RL, sentiment, tabular.
+
+This version has none of them. Each answer says so in its documented shape, with null for every
+number that nobody measured; what only a model could answer is refused as `model_unavailable`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask import Blueprint, Response
+
+from gridlab.api.errors import ApiError, language
+from gridlab.api.messages import say
+from gridlab.api.more_requests import RlRequest, TabularRequest, TextRequest
+from gridlab.api.requests import NoQuery
+from gridlab.api.schemas import is_active
+from gridlab.api.schemas.models import (
+    GemmaModel,
+    OnnxModel,
+    RewardWeights,
+    RlBot,
+    RlStatus,
+    SentimentModels,
+    SentimentPerformance,
+    SentimentStatus,
+    TrainingConfiguration,
+    TrainingPerformance,
+    TrainingProgress,
+    TrainingStatus,
+)
+from gridlab.api.wire import answer, find_instrument, read_body, read_query, stamp_of
+from gridlab.app.facade import GridLab
+from gridlab.domain.market import Market
+
+#: A request that is right and that only a model can answer, while there is none.
+_UNAVAILABLE: Final = 503
+
+
+def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
+    """Put the model routes on `blueprint`."""
+
+    @blueprint.get("/api/rl/status")
+    def rl_status() -> Response:
+        read_query(NoQuery)
+        return answer(_rl_status(lab))
+
+    @blueprint.get("/api/rl/training_status")
+    def rl_training_status() -> Response:
+        read_query(NoQuery)
+        return answer(_training_status(lab))
+
+    @blueprint.get("/api/sentiment/status")
+    def sentiment_status() -> Response:
+        read_query(NoQuery)
+        return answer(_sentiment_status(lab))
+
+    @blueprint.post("/api/sentiment/analyze")
+    def sentiment_analyze() -> Response:
+        read_body(TextRequest)
+        raise model_unavailable("sentiment_missing", "sentiment_hint")
+
+    @blueprint.post("/api/model/predict/tabular")
+    def predict_tabular() -> Response:
+        _known_symbol(lab, read_body(TabularRequest).symbol)
+        raise model_unavailable("tabular_missing", "rl_hint")
+
+    @blueprint.post("/api/model/predict/rl")
+    def predict_rl() -> Response:
+        _known_symbol(lab, read_body(RlRequest).symbol)
+        raise model_unavailable("rl_missing", "rl_hint")
+
+
+def model_unavailable(key: str, hint: str) -> ApiError:
+    """The refusal of what only a missing model could answer."""
+    return ApiError(_UNAVAILABLE, key, code="model_unavailable", hint=hint)
+
+
+def _known_symbol(lab: GridLab, symbol: str | None) -> None:
+    if symbol is not None:
+        find_instrument(lab, symbol, Market.SPOT)
+
+
+def _rl_status(lab: GridLab) -> RlStatus:
+    snapshot = lab.snapshot
+    bots = [
+        RlBot(symbol=bot.symbol, rl_enabled=False, sentiment_enabled=False)
+        for _, bot in sorted(snapshot.bots.items())
+        if is_active(bot)
+    ]
+    return RlStatus(
+        rl_available=False,
+        sentiment_available=False,
+        onnx_model_loaded=False,
+        gemma3_model_loaded=False,
+        active_bots=bots,
+        total_active_bots=len(bots),
+        reason=say("rl_missing", language()),
+        **stamp_of(snapshot).parts,
+    )
+
+
+def _training_status(lab: GridLab) -> TrainingStatus:
+    """No step was ever trained, which is a count; rewards were not measured, which is null."""
+    return TrainingStatus(
+        status="unavailable",
+        rl_available=False,
+        training=TrainingProgress(
+            is_training=False, steps_completed=0, episodes_completed=0, last_trained_at=None
+        ),
+        performance=TrainingPerformance(
+            mean_reward=None, best_reward=None, max_drawdown=None, evaluation_set=None
+        ),
+        configuration=_training_configuration(lab),
+        reason=say("rl_missing", language()),
+        **stamp_of(lab.snapshot).parts,
+    )
+
+
+def _training_configuration(lab: GridLab) -> TrainingConfiguration:
+    section = lab.settings.config.rl_agent
+    weights = section.reward_function
+    return TrainingConfiguration(
+        algorithm=section.algorithm,
+        training_frequency_steps=section.training_frequency_steps,
+        retraining_trade_threshold=section.retraining_trade_threshold,
+        experience_replay_buffer_size=section.experience_replay_buffer_size,
+        state_features=list(section.state_features),
+        reward_function=RewardWeights(
+            profit_weight=float(weights.profit_weight),
+            drawdown_penalty=float(weights.drawdown_penalty),
+            inefficiency_penalty=float(weights.inefficiency_penalty),
+            market_switch_penalty=float(weights.market_switch_penalty),
+        ),
+    )
+
+
+def _sentiment_status(lab: GridLab) -> SentimentStatus:
+    return SentimentStatus(
+        models=SentimentModels(
+            gemma3=GemmaModel(
+                available=False, loaded=False, model_size=None, crypto_optimized=None
+            ),
+            onnx=OnnxModel(available=False, loaded=False, model_name=None),
+        ),
+        performance=SentimentPerformance(
+            analyses_completed=0, avg_analysis_time=None, accuracy_score=None, accuracy_set=None
+        ),
+        recommended_model=None,
+        status="unavailable",
+        reason=say("sentiment_missing", language()),
+        **stamp_of(lab.snapshot).parts,
+    )

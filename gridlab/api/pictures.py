@@ -1,0 +1,229 @@
+"""What a stream tells of one moment, and what changed between two of them.
+
+Pictures are plain JSON values by topic, made from the engine's snapshot with the same shapes as the
+answers of the API. Knows neither HTTP nor how events are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gridlab.api.schemas import Execution, OrderShape, TradeShape
+from gridlab.app.facade import GridLab
+from gridlab.domain.snapshot import BotSnapshot, EngineState, Snapshot
+
+Json = dict[str, Any]
+#: Of a bot; its orders have a topic of their own, and its lines do not change.
+_LEFT_OUT: Final = {"open_orders", "lines"}
+_MOST_FILLS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One event to be."""
+
+    topic: str
+    data: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Everything that the topics tell at one moment.
+
+    Args:
+        bots: by symbol, with the snapshot that it was made from.
+        orders: open ones by client id.
+        fill_cursor: seq of the last journal entry that was looked at for fills.
+    """
+
+    snapshot: Snapshot
+    state: Json
+    prices: Mapping[str, Mapping[str, float]]
+    bots: Mapping[str, tuple[BotSnapshot, Json]]
+    orders: Mapping[str, tuple[object, Json]]
+    jobs: Mapping[str, tuple[object, Json]]
+    health: Json
+    fill_cursor: int
+
+    def whole(self, topics: tuple[str, ...]) -> Json:
+        """The topics' present content; fills have none, `/api/trades` does."""
+        everything: Json = {
+            "snapshot": self.state,
+            "prices": self.prices,
+            "bots": [shape for _, shape in self.bots.values()],
+            "orders": [shape for _, shape in self.orders.values()],
+            "jobs": [shape for _, shape in self.jobs.values()],
+            "health": self.health,
+        }
+        return {topic: everything[topic] for topic in topics if topic in everything}
+
+
+def picture_of(lab: GridLab, before: Picture | None) -> Picture:
+    """The engine now; what did not change is taken over from `before`."""
+    snapshot = lab.snapshot
+    jobs = _jobs(lab, before)
+    if before is not None and before.snapshot is snapshot:
+        return before if jobs == before.jobs else _with_jobs(before, jobs)
+    prices: dict[str, dict[str, float]] = {}
+    for (market, symbol), price in snapshot.prices.items():
+        prices.setdefault(market.value, {})[symbol] = float(price)
+    return Picture(
+        snapshot=snapshot,
+        state=_state(snapshot),
+        prices=prices,
+        bots={symbol: (bot, _bot(bot, snapshot)) for symbol, bot in snapshot.bots.items()},
+        orders=_orders(snapshot, before),
+        jobs=jobs,
+        health=_health(snapshot),
+        fill_cursor=_end_of_journal(lab) if before is None else before.fill_cursor,
+    )
+
+
+def changes_between(before: Picture, present: Picture) -> Iterator[Change]:
+    """What to tell somebody who knows `before`; fills apart."""
+    if before.health != present.health:
+        yield Change("health", present.health)
+    if before.jobs is not present.jobs:
+        for job_id, (job, shape) in present.jobs.items():
+            if job_id not in before.jobs or before.jobs[job_id][0] is not job:
+                yield Change("jobs", shape)
+    if before.snapshot is present.snapshot:
+        return
+    yield Change("snapshot", present.state)
+    changed = {
+        market: found
+        for market, prices in present.prices.items()
+        if (found := _changed(before.prices.get(market, {}), prices))
+    }
+    if changed:
+        yield Change("prices", changed)
+    for symbol, (_, shape) in present.bots.items():
+        known = before.bots.get(symbol)
+        if known is None or known[1] != shape:
+            yield Change("bots", shape)
+    yield from _order_changes(before, present)
+
+
+def fills_of(lab: GridLab, before: Picture, present: Picture) -> Iterator[Change]:
+    """Fills that were booked since `before`; moves the cursor of `present`."""
+    counts = {s: (b.run, b.trade_count) for s, (b, _) in before.bots.items()}
+    if before.snapshot is present.snapshot or counts == {
+        s: (b.run, b.trade_count) for s, (b, _) in present.bots.items()
+    }:
+        return
+    cursor = present.fill_cursor
+    for seq, trade in lab.fills(after=cursor, limit=_MOST_FILLS):
+        cursor = seq
+        yield Change("fills", {"cursor": seq, **TradeShape.of(trade).model_dump(mode="json")})
+    object.__setattr__(present, "fill_cursor", cursor)
+
+
+def _changed(before: Mapping[str, float], present: Mapping[str, float]) -> dict[str, float]:
+    return {symbol: price for symbol, price in present.items() if before.get(symbol) != price}
+
+
+def _order_changes(before: Picture, present: Picture) -> Iterator[Change]:
+    if before.orders is present.orders:
+        return
+    for client_id, (_, shape) in before.orders.items():
+        if client_id not in present.orders:
+            yield Change("orders", {"change": "gone", "order": shape})
+    for client_id, (order, shape) in present.orders.items():
+        known = before.orders.get(client_id)
+        if known is None:
+            yield Change("orders", {"change": "new", "order": shape})
+        elif known[0] != order:
+            yield Change("orders", {"change": "changed", "order": shape})
+
+
+def _orders(snapshot: Snapshot, before: Picture | None) -> Mapping[str, tuple[object, Json]]:
+    """Open orders by client id; the shapes of unchanged ones are taken over."""
+    known = {} if before is None else before.orders
+    found: dict[str, tuple[object, Json]] = {}
+    for bot in snapshot.bots.values():
+        for order in bot.open_orders:
+            old = known.get(order.client_id)
+            if old is not None and old[0] == order:
+                found[order.client_id] = old
+            else:
+                shape = OrderShape.of(order).model_dump(mode="json")
+                found[order.client_id] = (order, {"symbol": bot.symbol, "run": bot.run, **shape})
+    return found
+
+
+def _jobs(lab: GridLab, before: Picture | None) -> Mapping[str, tuple[object, Json]]:
+    known = {} if before is None else before.jobs
+    jobs = lab.jobs.all()
+    if before is not None and len(jobs) == len(known):
+        if all(job.id in known and known[job.id][0] is job for job in jobs):
+            return known
+    return {
+        job.id: (
+            job,
+            {
+                "id": job.id,
+                "kind": job.kind,
+                "state": str(job.state),
+                "progress": job.progress,
+                "message": job.message,
+                "error": job.error,
+            },
+        )
+        for job in jobs
+    }
+
+
+def _with_jobs(before: Picture, jobs: Mapping[str, tuple[object, Json]]) -> Picture:
+    return Picture(
+        snapshot=before.snapshot,
+        state=before.state,
+        prices=before.prices,
+        bots=before.bots,
+        orders=before.orders,
+        jobs=jobs,
+        health=before.health,
+        fill_cursor=before.fill_cursor,
+    )
+
+
+def _state(snapshot: Snapshot) -> Json:
+    return {
+        "sequence": snapshot.sequence,
+        "mode": snapshot.mode.value,
+        "engine_state": snapshot.state.value,
+        "as_of_ms": snapshot.time_ms,
+        "published_ms": snapshot.wall_ms,
+        "replay_progress": snapshot.progress,
+        "replay_speed": snapshot.speed,
+    }
+
+
+def _bot(bot: BotSnapshot, snapshot: Snapshot) -> Json:
+    return Execution.of(bot, snapshot).model_dump(mode="json", exclude=_LEFT_OUT)
+
+
+def _health(snapshot: Snapshot) -> Json:
+    return {
+        "ready": snapshot.state in (EngineState.READY, EngineState.FINISHED),
+        "accepts_orders": snapshot.state is EngineState.READY and not snapshot.killed,
+        "engine_state": snapshot.state.value,
+        "reason": snapshot.reason,
+        "killed": snapshot.killed,
+        "agents": {agent.name: agent.state for agent in snapshot.agents},
+    }
+
+
+def _end_of_journal(lab: GridLab) -> int:
+    """Seq of the journal's last entry, found by doubling and halving: each look is one index seek.
+
+    Only what is booked after a stream opens is told, so the entries before need not be read.
+    """
+    low, high = 0, 1
+    while lab.events(after=high, limit=1):
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if lab.events(after=middle, limit=1) else (low, middle)
+    return high

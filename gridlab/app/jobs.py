@@ -1,0 +1,217 @@
+"""Long work as jobs: asked for once, run by a small pool, watched and cancelled by whoever asked.
+
+A job's picture (`Job`) is immutable and replaced at each change, so readers need no lock. The same
+request asked again while its job lives, or after it is done, gives that job and not a second one.
+Knows nothing of what the work is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from gridlab.clock import Clock, SystemClock
+from gridlab.errors import Conflict, GridLabError, NotFound
+
+log = logging.getLogger(__name__)
+
+WORKERS = 2
+#: Jobs that are remembered; the oldest ended ones are forgotten first.
+REMEMBERED = 200
+#: Jobs that may wait; more are refused, so that nobody fills the memory by asking.
+LONGEST_QUEUE = 20
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_over(self) -> bool:
+        return self in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One piece of long work at one moment.
+
+    Args:
+        progress: fraction done, 0 to 1.
+        result: JSON-able, once the state is `done`.
+        error: why it failed, in words, once the state is `failed`.
+    """
+
+    id: str
+    kind: str
+    parameters: Mapping[str, object]
+    state: JobState
+    progress: float
+    message: str
+    created_ms: int
+    started_ms: int | None = None
+    finished_ms: int | None = None
+    result: Any = None
+    error: str = ""
+
+
+class Cancelled(GridLabError):
+    """Raised inside a job's work when somebody cancelled it."""
+
+
+class JobHandle:
+    """What a job's work uses to tell how far it is, and to hear that it is no longer wanted."""
+
+    def __init__(self, tell: Callable[[float, str], None]) -> None:
+        self._tell = tell
+        self._cancelled = threading.Event()
+
+    def progress(self, fraction: float, message: str = "") -> None:
+        """Show how far the work is.
+
+        Raises:
+            Cancelled: it is no longer wanted; let this pass.
+        """
+        if self._cancelled.is_set():
+            raise Cancelled("cancelled on request")
+        self._tell(min(1.0, max(0.0, fraction)), message)
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but not longer than the work is wanted; raises `Cancelled`."""
+        if self._cancelled.wait(seconds):
+            raise Cancelled("cancelled on request")
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+
+class Jobs:
+    """All jobs of one process."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._lock = threading.Lock()
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._handles: dict[str, JobHandle] = {}
+        self._futures: dict[str, Future[None]] = {}
+        self._pool: ThreadPoolExecutor | None = None
+
+    def submit(
+        self, kind: str, parameters: Mapping[str, object], work: Callable[[JobHandle], object]
+    ) -> Job:
+        """The job for this work: a new one, or the one that is doing or has done the same.
+
+        Args:
+            parameters: JSON-able; with `kind` they are the job's identity.
+
+        Raises:
+            Conflict: too many jobs wait.
+        """
+        identity = json.dumps([kind, parameters], sort_keys=True, default=str)
+        job_id = hashlib.sha256(identity.encode()).hexdigest()[:16]
+        with self._lock:
+            known = self._jobs.get(job_id)
+            if known is not None and known.state not in (JobState.FAILED, JobState.CANCELLED):
+                return known
+            waiting = sum(job.state is JobState.QUEUED for job in self._jobs.values())
+            if waiting >= LONGEST_QUEUE:
+                raise Conflict(
+                    f"{waiting} jobs wait and no more than {LONGEST_QUEUE} may; cancel some or "
+                    "wait for them"
+                )
+            self._pool = self._pool or ThreadPoolExecutor(WORKERS, "gridlab-job")
+            now_ms = self._clock.now_ms()
+            job = Job(job_id, kind, dict(parameters), JobState.QUEUED, 0.0, "", now_ms)
+            self._jobs[job_id] = job
+            self._jobs.move_to_end(job_id)
+            handle = JobHandle(lambda done, words: self._tell(job_id, done, words))
+            self._handles[job_id] = handle
+            self._futures[job_id] = self._pool.submit(self._run, job_id, handle, work)
+            self._forget_old()
+            return job
+
+    def get(self, job_id: str) -> Job:
+        """The job; raises `NotFound`."""
+        with self._lock:
+            job = self._jobs.get(job_id)
+        if job is None:
+            raise NotFound(f"there is no job {job_id!r}; ended ones are forgotten after a while")
+        return job
+
+    def all(self) -> tuple[Job, ...]:
+        """Every remembered job, newest first."""
+        with self._lock:
+            return tuple(reversed(self._jobs.values()))
+
+    def cancel(self, job_id: str) -> Job:
+        """Ask a job to end; a running one ends at its next sign of progress. Raises `NotFound`."""
+        job = self.get(job_id)
+        if not job.state.is_over:
+            self._handles[job_id].cancel()
+            if self._futures[job_id].cancel():
+                self._change(job_id, state=JobState.CANCELLED, finished_ms=self._clock.now_ms())
+        return self.get(job_id)
+
+    def wait(self, job_id: str, seconds: float) -> Job:
+        """The job once it is over, or as it is after `seconds`. Raises `NotFound`."""
+        self.get(job_id)
+        with self._lock:
+            future = self._futures.get(job_id)
+        if future is not None and not future.cancelled():
+            _wait_for(future, seconds)
+        return self.get(job_id)
+
+    def close(self) -> None:
+        """Cancel everything and end the pool."""
+        for job in self.all():
+            self.cancel(job.id)
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _run(self, job_id: str, handle: JobHandle, work: Callable[[JobHandle], object]) -> None:
+        self._change(job_id, state=JobState.RUNNING, started_ms=self._clock.now_ms())
+        try:
+            result = work(handle)
+            ended = {"state": JobState.DONE, "result": result, "progress": 1.0}
+        except Cancelled:
+            ended = {"state": JobState.CANCELLED}
+        except GridLabError as error:
+            ended = {"state": JobState.FAILED, "error": str(error)}
+        except Exception as error:
+            # The words of a stranger's exception may hold anything; the log has the whole of it.
+            log.exception("job %s broke", job_id)
+            ended = {"state": JobState.FAILED, "error": f"internal error ({type(error).__name__})"}
+        self._change(job_id, finished_ms=self._clock.now_ms(), **ended)
+
+    def _tell(self, job_id: str, progress: float, message: str) -> None:
+        self._change(job_id, progress=progress, message=message)
+
+    def _change(self, job_id: str, **changes: Any) -> None:
+        with self._lock:
+            job = self._jobs.get(job_id)
+            if job is not None:
+                self._jobs[job_id] = replace(job, **changes)
+
+    def _forget_old(self) -> None:
+        for job_id in [i for i, job in self._jobs.items() if job.state.is_over]:
+            if len(self._jobs) <= REMEMBERED:
+                return
+            for table in (self._jobs, self._handles, self._futures):
+                table.pop(job_id, None)
+
+
+def _wait_for(future: Future[None], seconds: float) -> None:
+    """Wait for the end of `future`, whatever it is, for at most `seconds`."""
+    done = threading.Event()
+    future.add_done_callback(lambda _: done.set())
+    done.wait(seconds)

@@ -1,0 +1,126 @@
+"""`WeightBudget`: how much of a venue's request allowance this process may still use, and when.
+
+Binance counts the weight of requests for each address in minutes aligned to the clock, tells the
+count in a header, and answers 429, later 418, to those who go on. What is planned here stays under
+a share of the limit, because other programs on the same address draw on the same allowance. Knows
+no HTTP and no path.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from gridlab.clock import Clock, iso
+from gridlab.domain.market import Market
+from gridlab.errors import ExchangeUnavailable, InvalidInput
+
+MINUTE_MS = 60_000
+#: The part of the limit that is planned.
+SHARE = Decimal("0.8")
+#: Request weight a minute and address, until exchangeInfo tells another.
+DEFAULT_LIMITS = {Market.SPOT: 6000, Market.FUTURES: 2400}
+#: Silence longer than this is told to the caller instead of slept through.
+PATIENCE_MS = 180_000
+
+
+class WeightBudget:
+    """The allowance of one address on one venue; shared by all clients of that venue.
+
+    Nothing is awaited between the check and the booking, so tasks of one event loop can share it.
+
+    Args:
+        limit: weight a minute that the venue allows.
+        clock: windows are its minutes; what the venue reports covers a clock that is a little off.
+        patience_ms: the longest pause that `take` sleeps through; a longer one is an error.
+    """
+
+    def __init__(self, limit: int, *, clock: Clock, patience_ms: int = PATIENCE_MS) -> None:
+        self._clock = clock
+        self._patience_ms = patience_ms
+        self._minute = clock.now_ms() // MINUTE_MS
+        self._own = 0
+        self._others = 0
+        self._silent_until_ms = 0
+        self.set_limit(limit)
+
+    @classmethod
+    def of(cls, market: Market, clock: Clock) -> WeightBudget:
+        """A budget with the limit that Binance has published for `market`."""
+        return cls(DEFAULT_LIMITS[market], clock=clock)
+
+    @property
+    def limit(self) -> int:
+        """Weight a minute that the venue allows."""
+        return self._limit
+
+    @property
+    def planned_limit(self) -> int:
+        """Weight a minute that is used at most."""
+        return int(self._limit * SHARE)
+
+    @property
+    def used(self) -> int:
+        """Weight used in the present minute: ours, and what the venue counted beyond it."""
+        self._turn_minute()
+        return self._own + self._others
+
+    @property
+    def silent_until_ms(self) -> int:
+        """Nothing is sent before this time; 0 when the venue never asked for silence."""
+        return self._silent_until_ms
+
+    def set_limit(self, limit: int) -> None:
+        """Take over the limit that the venue states."""
+        if limit < 1:
+            raise InvalidInput(f"the weight limit is {limit} a minute; it must be above zero")
+        self._limit = limit
+
+    async def take(self, weight: int) -> int:
+        """Wait until `weight` may be sent, book it, and return the minute it was booked in.
+
+        Raises:
+            InvalidInput: no minute has room for that much.
+            ExchangeUnavailable: the venue asked for a silence longer than the patience.
+        """
+        if weight > self.planned_limit:
+            raise InvalidInput(
+                f"one request weighs {weight}, but {self.planned_limit} of the venue's "
+                f"{self._limit} a minute are planned at most; ask for less at a time"
+            )
+        while True:
+            now_ms = self._clock.now_ms()
+            if now_ms < self._silent_until_ms:
+                await self._wait_out_silence(now_ms)
+            elif self.used + weight > self.planned_limit:
+                await self._clock.sleep_until((self._minute + 1) * MINUTE_MS)
+            else:
+                self._own += weight
+                return self._minute
+
+    def report(self, used: int, minute: int) -> None:
+        """Take in the venue's count, from the answer to a request booked in `minute`.
+
+        Our own requests that are still under way may be missing in the count, so what others used
+        is underestimated by at most their weight; the share that is never planned covers that.
+        """
+        self._turn_minute()
+        if minute == self._minute:
+            self._others = max(self._others, used - self._own)
+
+    def keep_silent_until(self, time_ms: int) -> None:
+        """Send nothing before `time_ms`; an earlier end never shortens a silence."""
+        self._silent_until_ms = max(self._silent_until_ms, time_ms)
+
+    async def _wait_out_silence(self, now_ms: int) -> None:
+        if self._silent_until_ms - now_ms > self._patience_ms:
+            raise ExchangeUnavailable(
+                f"the exchange asked for silence until {iso(self._silent_until_ms)}, in "
+                f"{(self._silent_until_ms - now_ms) // 1000} s; nothing is sent before, try again "
+                "then"
+            )
+        await self._clock.sleep_until(self._silent_until_ms)
+
+    def _turn_minute(self) -> None:
+        minute = self._clock.now_ms() // MINUTE_MS
+        if minute != self._minute:
+            self._minute, self._own, self._others = minute, 0, 0

@@ -1,0 +1,72 @@
+"""The log ring: bounded, ordered, and without secrets."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from gridlab.app.logs import LONGEST_LINE, RING_SIZE, STRUCK, LogRing, Redacting
+
+SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP"
+
+
+def logger_with(ring: LogRing) -> logging.Logger:
+    logger = logging.Logger("test")
+    logger.addHandler(ring)
+    return logger
+
+
+def test_lines_come_in_order_and_are_bounded() -> None:
+    ring = LogRing()
+    logger = logger_with(ring)
+    for number in range(RING_SIZE + 10):
+        logger.warning("line %d", number)
+    assert len(ring.lines(10**6)) == RING_SIZE
+    assert [line.message for line in ring.lines(2)] == [
+        f"line {RING_SIZE + 8}",
+        f"line {RING_SIZE + 9}",
+    ]
+    logger.warning("x" * 10**5)
+    assert len(ring.lines(1)[0].message) == LONGEST_LINE
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"connecting with {SECRET}",
+        "GET /order?symbol=X&signature=c8db56825ae71d6d79447849e617115f",
+        "headers {'X-MBX-APIKEY': 'abcdef1234567890'}",
+        "Authorization: Bearer abcdef1234567890",
+        '{"api_secret": "abcdef1234567890"}',
+    ],
+)
+def test_secrets_are_struck_out(words: str) -> None:
+    ring = LogRing([SECRET])
+    logger_with(ring).error("%s", words)
+    (line,) = ring.lines(1)
+    assert STRUCK in line.message
+    assert SECRET not in line.message and "abcdef1234567890" not in line.message
+    assert "c8db56825ae71d6d" not in line.message
+
+
+def test_other_handlers_get_struck_out_words_too() -> None:
+    ring = LogRing([SECRET])
+    seen: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(record.getMessage())
+
+    handler = Keep()
+    handler.addFilter(Redacting(ring))
+    logger = logging.Logger("test")
+    logger.addHandler(handler)
+    logger.warning("key %s", SECRET)
+    assert seen == [f"key {STRUCK}"]
+
+
+def test_ordinary_words_stay() -> None:
+    ring = LogRing([SECRET])
+    logger_with(ring).info("bot r1 on BTCUSDT: token bucket is empty, 3 secrets kept")
+    assert ring.lines(1)[0].message.endswith("3 secrets kept")
