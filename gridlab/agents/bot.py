@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from gridlab.domain.commands import Command
 from gridlab.domain.events import Event
 from gridlab.domain.snapshot import Recovery
-from gridlab.errors import BugError
+from gridlab.errors import BugError, InvalidInput
 from gridlab.grid.engine import Grid, Phase
 from gridlab.grid.lifecycle import Order
 
@@ -55,7 +55,7 @@ class Bot:
         """
         try:
             return self.grid.handle(event)
-        except BugError as error:
-            self.halted = str(error)
+        except (BugError, InvalidInput, ArithmeticError) as error:
+            self.halted = str(error) or type(error).__name__
             log.critical("bot %s on %s is halted: %s", self.run, self.symbol, error)
             return ()

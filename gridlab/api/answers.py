@@ -7,16 +7,19 @@ ages in it are never further off than that. Knows neither the routes' content no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from flask import Response, g, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from gridlab.api.catalogue import ROUTES
 from gridlab.api.errors import ApiError, language, render
+from gridlab.api.register import ROUTES
 from gridlab.clock import monotonic_s
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 #: Milliseconds after which an answer is built anew although the engine published nothing.
 REBUILD_MS: Final = 50
@@ -25,7 +28,24 @@ MAX_ANSWER_BYTES: Final = 1024 * 1024
 _MOST_KEPT = 256
 _SHARED: Final = frozenset(name for name, route in ROUTES.items() if route.is_shared)
 
-Key = tuple[str, str, str]
+Key = tuple[str, str, str, str]
+Headers = Sequence[tuple[str, str]]
+#: Of one request and not of its answer.
+_OWN: Final = frozenset({"x-request-id"})
+
+
+class Ready(Response):
+    """An answer whose head was settled when it was first given; only a few lines are its own.
+
+    Headers cost more than everything else in a short answer: Werkzeug checks and copies each of
+    them several times. These were checked the first time.
+    """
+
+    settled: Headers = ()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", [*self.settled, *self.headers.to_wsgi_list()])
+        return self.response  # type: ignore[return-value]
 
 
 @dataclass(slots=True)
@@ -34,7 +54,7 @@ class _Step:
 
     sequence: int
     until_s: float
-    answers: dict[Key, tuple[bytes, list[tuple[str, str]]]]
+    answers: dict[Key, tuple[bytes, Headers]]
 
 
 class SharedAnswers:
@@ -50,26 +70,34 @@ class SharedAnswers:
 
     def before(self) -> Response | None:
         """The answer that is there already, or None; then `after` keeps the one to come."""
-        if request.method != "GET" or _name() not in _SHARED:
+        environ = request.environ
+        if environ["REQUEST_METHOD"] != "GET" or _name(request.endpoint) not in _SHARED:
             return None
         step = self._present_step()
-        key = (request.path, request.environ.get("QUERY_STRING", ""), language())
+        origin = environ.get("HTTP_ORIGIN", "")
+        key = (environ["PATH_INFO"], environ.get("QUERY_STRING", ""), language(), origin)
         known = step.answers.get(key)
         if known is None:
             g.shared_answer = (step, key)
             return None
-        g.is_shared_answer = True
         body, headers = known
-        return Response(body, headers=headers)
+        if "HTTP_IF_NONE_MATCH" in environ:
+            return Response(body, headers=list(headers))
+        ready = Ready([body])
+        ready.headers.clear()
+        ready.settled = headers
+        return ready
 
-    def after(self, reply: Response) -> Response:
-        """Keep a good answer for the other readers of the step that it was asked in."""
+    def after(self, reply: BaseResponse) -> None:
+        """Keep a finished good answer for the other readers of the step that it was asked in."""
         place = g.pop("shared_answer", None)
-        if place is not None and reply.status_code == 200 and not reply.is_streamed:
-            step, key = place
-            if len(step.answers) < _MOST_KEPT:
-                step.answers[key] = (reply.get_data(), list(reply.headers))
-        return reply
+        if place is None or reply.status_code != 200 or reply.is_streamed:
+            return
+        step, key = place
+        if len(step.answers) < _MOST_KEPT:
+            reply.headers["Content-Length"] = str(len(reply.get_data()))
+            headers = [line for line in reply.headers if line[0].lower() not in _OWN]
+            step.answers[key] = (reply.get_data(), headers)
 
     def _present_step(self) -> _Step:
         step, sequence, now_s = self._step, self._sequence(), monotonic_s()
@@ -98,5 +126,5 @@ def bounded(reply: Response) -> BaseResponse:
     )
 
 
-def _name() -> str:
-    return (request.endpoint or "").rpartition(".")[2]
+def _name(endpoint: str | None) -> str:
+    return (endpoint or "").rpartition(".")[2]

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import errno
-import html
-import json
 import socket
 import threading
 from collections.abc import Iterable
-from typing import Any
+from ipaddress import ip_address
 
 from flask import Flask
 from werkzeug.exceptions import MethodNotAllowed, NotFound
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
 
-from gridlab.api.blueprint import create_blueprint
-from gridlab.api.errors import MAX_BODY_BYTES, render
-from gridlab.api.security import Guard, is_loopback, seal
+from gridlab.api.blueprint import GridLabBlueprint, answer_miss, create_blueprint
+from gridlab.api.errors import MAX_BODY_BYTES
+from gridlab.api.security import is_loopback
+from gridlab.api.serving import Listener, listener
+from gridlab.api.tokens import Tokens
 from gridlab.app.facade import GridLab
 from gridlab.errors import Conflict, InvalidConfig
 
@@ -27,30 +26,33 @@ _BACKLOG = 128
 def create_app(
     lab: GridLab,
     *,
-    allowed_hosts: Iterable[str] = (),
-    allowed_origins: Iterable[str] = (),
+    allowed_hosts: Iterable[str] | None = None,
+    allowed_origins: Iterable[str] | None = None,
     dashboard_url: str | None = None,
+    require_token: bool = False,
 ) -> Flask:
     """A Flask application that serves `lab` and nothing else; every error of it is JSON.
 
     The arguments are those of `create_blueprint`.
     """
-    hosts, origins = tuple(allowed_hosts), tuple(allowed_origins)
-    app = Flask("gridlab", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.register_blueprint(
+    return _app_of(
         create_blueprint(
-            lab, allowed_hosts=hosts, allowed_origins=origins, dashboard_url=dashboard_url
+            lab,
+            allowed_hosts=allowed_hosts,
+            allowed_origins=allowed_origins,
+            dashboard_url=dashboard_url,
+            require_token=require_token,
         )
     )
-    guard = Guard(hosts, origins)
+
+
+def _app_of(blueprint: GridLabBlueprint) -> Flask:
+    app = Flask("gridlab", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.register_blueprint(blueprint)
 
     def render_any(error: Exception) -> Response:
-        try:
-            guard.before()
-        except Exception as refused:
-            return seal(render(refused))
-        return seal(render(error))
+        return answer_miss(error, blueprint.guard)
 
     # The blueprint leaves misses outside its /api/ to its host, which here is us.
     for kind in (Exception, NotFound, MethodNotAllowed):
@@ -58,52 +60,21 @@ def create_app(
     return app
 
 
-class _Handler(WSGIRequestHandler):
-    """One connection: silent, bounded in time, and plain JSON where even HTTP itself is broken."""
-
-    timeout = 30
-    wbufsize = 64 * 1024  # headers and body leave in one packet
-    disable_nagle_algorithm = True
-    protocol_version = "HTTP/1.1"
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing: request lines would print into a running notebook cell."""
-
-    def log_error(self, format: str, *args: Any) -> None:
-        """Say nothing; the answer tells the caller, and `errors` logs what breaks inside."""
-
-    def version_string(self) -> str:
-        return "gridlab"
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer a request that is not HTTP in the shape of every other error."""
-        error: dict[str, object] = {
-            "code": "bad_request",
-            "message": html.escape(message or "The request is not valid HTTP", quote=False)[:200],
-            "field_errors": [],
-            "hint": None,
-            "request_id": "",
-        }
-        body = json.dumps({"error": error}).encode()
-        self.send_response(code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(body)
-        self.close_connection = True
-
-
 class Server:
     """Serves a `GridLab` over HTTP from a daemon thread.
 
     Args:
         lab: a started engine; the server neither starts nor stops it.
-        host: a loopback address; others are refused until requests can prove who they are.
+        host: where to listen; on any address but loopback every request needs a token.
         port: 0 takes any free one; `url` then says which.
+        dashboard_url: shown on the start page when given.
+        require_token: True asks for tokens on loopback too; see `create_blueprint`.
+
+    Attributes:
+        tokens: what callers prove themselves with, for our own children; None where none is needed.
 
     Raises:
-        InvalidConfig: `host` is not a loopback address, or `port` is no port.
+        InvalidConfig: `host` or `port` is none, or the token file cannot be trusted.
     """
 
     def __init__(
@@ -113,25 +84,33 @@ class Server:
         port: int = 5000,
         *,
         dashboard_url: str | None = None,
+        require_token: bool = False,
     ) -> None:
-        if not is_loopback(host):
-            raise InvalidConfig(
-                f"host is {host}; only loopback addresses are served: use 127.0.0.1, and an SSH "
-                "tunnel from other machines"
-            )
         if not 0 <= port <= 65535:
             raise InvalidConfig(f"port is {port}; it must be from 0 to 65535")
         self.host = host
         self.port = port
-        self.app = create_app(lab, dashboard_url=dashboard_url)
-        self._server: BaseWSGIServer | None = None
+        self._blueprint = create_blueprint(
+            lab,
+            allowed_hosts=(*lab.settings.config.api_server.allowed_hosts, *_names_of(host)),
+            dashboard_url=dashboard_url,
+            require_token=require_token or not is_loopback(host),
+        )
+        self.app = _app_of(self._blueprint)
+        self._server: Listener | None = None
         self._thread: threading.Thread | None = None
 
     @property
     def url(self) -> str:
         """Where the server answers, such as `http://127.0.0.1:5000`."""
-        shown = f"[{self.host}]" if ":" in self.host else self.host
+        here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        shown = f"[{here}]" if ":" in here else here
         return f"http://{shown}:{self.port}"
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """What callers prove themselves with; None where none is needed."""
+        return self._blueprint.tokens
 
     def start(self) -> Server:
         """Listen and serve; returns once the port is open.
@@ -141,15 +120,9 @@ class Server:
         """
         if self._server is not None:
             raise Conflict(f"the server already runs at {self.url}")
+        self._blueprint.hub.resume()
         with self._bound() as listening:
-            self._server = make_server(
-                self.host,
-                self.port,
-                self.app,
-                threaded=True,
-                request_handler=_Handler,
-                fd=listening.fileno(),
-            )
+            self._server = listener(self.app, self.host, self.port, listening.fileno())
         self.port = self._server.port
         self._thread = threading.Thread(
             target=self._server.serve_forever,
@@ -161,10 +134,12 @@ class Server:
         return self
 
     def stop(self) -> None:
-        """Close the port; calls in progress are left to end by themselves."""
+        """Close the port and every stream; calls in progress are left to end by themselves."""
         if self._server is None or self._thread is None:
             return
+        self._blueprint.hub.close()
         self._server.shutdown()
+        self._server.hang_up()
         self._thread.join(timeout=5)
         self._server.server_close()
         self._server = self._thread = None
@@ -187,6 +162,25 @@ class Server:
             listening.close()
             raise Conflict(_why_not(self.port, error)) from error
         return listening
+
+
+def _names_of(host: str) -> tuple[str, ...]:
+    """The Host under which an address is reached; "every address" is no name.
+
+    Raises:
+        InvalidConfig: it is neither an IP address nor a host name.
+    """
+    try:
+        address = ip_address(host)
+    except ValueError:
+        if not host or not all(part.isalnum() for part in host.replace("-", ".").split(".")):
+            raise InvalidConfig(
+                f"host is {host!r}; give an address of this machine, such as 127.0.0.1"
+            ) from None
+        return (host,)
+    if address.is_unspecified:
+        return ()
+    return (f"[{address}]" if address.version == 6 else str(address),)
 
 
 def _why_not(port: int, error: OSError) -> str:

@@ -11,48 +11,148 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask import Blueprint, request
+from flask import Response as FlaskResponse
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.wrappers import Response
 
-from gridlab.api import balance, grid, market, pages, system, trading
-from gridlab.api.errors import ApiError, render
-from gridlab.api.security import Guard, seal
+from gridlab.api import (
+    balance,
+    checks,
+    conditional,
+    control,
+    debug,
+    grid,
+    indicators,
+    jobs,
+    market,
+    metrics,
+    models,
+    openapi,
+    pages,
+    prometheus,
+    records,
+    stream,
+    system,
+    trading,
+)
+from gridlab.api.answers import Ready, SharedAnswers, bounded
+from gridlab.api.errors import render
+from gridlab.api.idempotency import Repeats
+from gridlab.api.prometheus import Figures
+from gridlab.api.register import scope_of
+from gridlab.api.security import Guard
+from gridlab.api.stream import Hub
+from gridlab.api.tokens import Tokens
 from gridlab.app.facade import GridLab
 
 NAME = "gridlab"
+#: Modules that each put one group of routes on the blueprint.
+GROUPS = (
+    *(system, market, grid, trading, balance, indicators, models, checks),
+    *(control, jobs, records, metrics, debug),
+)
+
+
+class GridLabBlueprint(Blueprint):
+    """The API, and what it holds beside its routes.
+
+    Attributes:
+        hub: the event streams; close it to end them.
+        tokens: what requests prove themselves with; None where nothing is asked.
+        guard: the checks, for a host that wants to answer misses of its own alike.
+    """
+
+    def __init__(self, lab: GridLab, guard: Guard, tokens: Tokens | None) -> None:
+        super().__init__(
+            NAME,
+            __name__,
+            template_folder="templates",
+            static_folder="static",
+            static_url_path="/gridlab-assets",
+        )
+        self.tokens = tokens
+        self.guard = guard
+        self.hub = Hub(lab)
+        self._figures = Figures(lab, lambda: self.hub.streams)
+        self._shared = SharedAnswers(lambda: lab.snapshot.sequence)
+        self._repeats = Repeats()
+        self.before_request(self._before)
+        self.after_request(self._after)
+        self.register_error_handler(Exception, render)
+
+    def _before(self) -> FlaskResponse | None:
+        """Refuse, or answer at once what was answered already; None lets the route run."""
+        self._figures.begin()
+        return self.guard.before() or self._shared.before() or self._repeats.before()
+
+    def _after(self, reply: FlaskResponse) -> Response:
+        """The same answer, remembered, tagged, bounded, sealed, shared and counted."""
+        if isinstance(reply, Ready):
+            self.guard.name(reply)
+            self._figures.count(200)
+            return reply
+        self._repeats.after(reply)
+        if reply.headers.get("ETag") is None:
+            conditional.tag(reply)
+        sealed = self.guard.after(bounded(reply))
+        self._shared.after(sealed)
+        conditional.unmodified(sealed)
+        self._figures.count(sealed.status_code)
+        return sealed
+
+    def add_group_routes(self, lab: GridLab, dashboard_url: str | None) -> None:
+        """Put every route on the blueprint."""
+        for group in GROUPS:
+            group.add_routes(self, lab)
+        pages.add_routes(self, lab, dashboard_url, self.guard)
+        openapi.add_routes(self)
+        stream.add_routes(self, self.hub)
+        prometheus.add_routes(self, self._figures)
 
 
 def create_blueprint(
     lab: GridLab,
     *,
-    allowed_hosts: Iterable[str] = (),
-    allowed_origins: Iterable[str] = (),
+    allowed_hosts: Iterable[str] | None = None,
+    allowed_origins: Iterable[str] | None = None,
     dashboard_url: str | None = None,
-) -> Blueprint:
+    require_token: bool = False,
+) -> GridLabBlueprint:
     """A blueprint that serves `lab`.
 
     Args:
         lab: a started engine; the blueprint neither starts nor stops it.
-        allowed_hosts: names other than loopback under which the application is reached.
-        allowed_origins: origins other than its own and loopback whose pages may change things.
+        allowed_hosts: names other than loopback under which the application is reached; by default
+            those of the configuration.
+        allowed_origins: origins other than its own and loopback whose pages may call it; by default
+            those of the configuration.
         dashboard_url: shown on the start page when given.
+        require_token: True asks for tokens, as a host must that other machines reach. They are
+            always asked for when exchange keys are configured, or the configuration says so.
+
+    Raises:
+        InvalidConfig: an origin is not one, or the token file cannot be trusted.
     """
-    blueprint = Blueprint(
-        NAME,
-        __name__,
-        template_folder="templates",
-        static_folder="static",
-        static_url_path="/gridlab-assets",
+    server = lab.settings.config.api_server
+    is_protected = require_token or server.require_token or has_keys(lab)
+    tokens = Tokens.load_or_create(lab.settings.data_dir) if is_protected else None
+    guard = Guard(
+        server.allowed_hosts if allowed_hosts is None else allowed_hosts,
+        server.allowed_origins if allowed_origins is None else allowed_origins,
+        tokens=tokens,
+        scope_of=scope_of,
     )
-    guard = Guard(allowed_hosts, allowed_origins)
-    blueprint.before_request(guard.before)
-    blueprint.after_request(seal)
-    blueprint.register_error_handler(Exception, render)
-    for group in (system, market, grid, trading, balance):
-        group.add_routes(blueprint, lab)
-    pages.add_routes(blueprint, lab, dashboard_url)
+    blueprint = GridLabBlueprint(lab, guard, tokens)
+    blueprint.add_group_routes(lab, dashboard_url)
     blueprint.record_once(lambda state: _answer_misses(state, guard))
     return blueprint
+
+
+def has_keys(lab: GridLab) -> bool:
+    """Whether the configuration holds exchange credentials."""
+    keys = lab.settings.config.api
+    return keys.key is not None or keys.secret is not None
 
 
 def _answer_misses(state: BlueprintSetupState, guard: Guard) -> None:
@@ -71,11 +171,15 @@ def _missing(
     def handle(error: HTTPException) -> Any:
         if not request.path.startswith(prefix):
             return previous(error) if previous else error
-        try:
-            guard.before()
-            reply = render(error)
-        except ApiError as refused:
-            reply = render(refused)
-        return seal(reply)
+        return answer_miss(error, guard)
 
     return handle
+
+
+def answer_miss(error: Exception, guard: Guard) -> Response:
+    """The sealed JSON for a request that found no route, told only to those who may ask."""
+    try:
+        reply: Response = guard.before() or render(error)
+    except Exception as refused:
+        reply = render(refused)
+    return guard.after(reply)

@@ -1,14 +1,12 @@
-"""Every route of the API in one table: who may call it, what it takes, what it gives.
+"""What is said of a route, and the routes of the engine, the market, grids and trading.
 
-The guard takes its scopes from here, the OpenAPI document its text and models, the answer cache the
-routes that one step of the engine answers for everyone. A test walks the routes and fails for one
-that is missing here; at run time such a route asks for the strongest scope.
+One entry says who may call a route, what it takes and what it gives; `register` has all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -25,8 +23,6 @@ from gridlab.api.requests import (
     TradesQuery,
 )
 from gridlab.api.scopes import Scope
-
-_EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +50,7 @@ class Route:
     status: int = 200
     errors: tuple[int, ...] = ()
     refusal: Any = schemas.ErrorBody
-    example: Mapping[str, Any] = _EMPTY
+    example: Mapping[str, Any] = field(default_factory=dict)
     is_shared: bool = False
     is_tagged: bool = False
 
@@ -240,12 +236,6 @@ _PAGES: Final[dict[str, Route]] = {
 }
 
 #: Endpoint name to its route.
-ROUTES: Final[Mapping[str, Route]] = MappingProxyType(
+BASE_ROUTES: Final[Mapping[str, Route]] = MappingProxyType(
     {**_SYSTEM, **_MARKET, **_GRIDS, **_TRADING, **_PAGES}
 )
-
-
-def scope_of(endpoint: str) -> Scope:
-    """The scope that an endpoint asks for; the strongest for one that the table does not know."""
-    route = ROUTES.get(endpoint)
-    return Scope.ADMIN if route is None else route.scope

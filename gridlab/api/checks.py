@@ -46,6 +46,7 @@ from gridlab.api.wire import (
 from gridlab.app.facade import GridLab
 from gridlab.domain.market import Market
 from gridlab.domain.snapshot import Mode
+from gridlab.errors import NotFound
 
 
 def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
@@ -166,12 +167,12 @@ def _validated(lab: GridLab, symbol: str, market: Market) -> Response:
     """The report on a symbol; 404 with `valid: false` beside the error for one that is unknown."""
     try:
         find_instrument(lab, symbol, market)
-    except ApiError as error:
+        report = lab.validate_symbol(symbol, market)
+    except (ApiError, NotFound) as error:  # no such symbol, or none that has a price by now
         refusal = render(error)
         body = ErrorBody.model_validate_json(refusal.get_data())
         shape = SymbolRefusal(symbol=symbol, valid=False, market_type=market, error=body.error)
         return answer(shape, refusal.status_code)
-    report = lab.validate_symbol(symbol, market)
     tongue = language()
     reasons = [translate(reason, tongue) for reason in report.reasons]
     return answer_by_alias(SymbolValidation.of(report, reasons, stamp_of(lab.snapshot)))

@@ -12,8 +12,9 @@ import re
 from typing import Final
 
 from flask import Response, request
+from werkzeug.wrappers import Response as BaseResponse
 
-from gridlab.api.catalogue import ROUTES
+from gridlab.api.register import ROUTES
 
 _TAGGED: Final = frozenset(name for name, route in ROUTES.items() if route.is_tagged)
 #: The part of a stamp that changes although the data may not; see `schemas.base.Stamp`.
@@ -34,7 +35,7 @@ def tag(reply: Response) -> None:
         reply.headers["Cache-Control"] = _POLICY
 
 
-def unmodified(reply: Response) -> None:
+def unmodified(reply: BaseResponse) -> None:
     """Make it an empty 304 when the reader has the same data already."""
     asked = request.environ.get("HTTP_IF_NONE_MATCH")
     tag = reply.headers.get("ETag")

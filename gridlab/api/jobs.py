@@ -10,8 +10,8 @@ from flask import Blueprint, Response, url_for
 from gridlab.api.errors import ApiError, Problem, invalid
 from gridlab.api.grid import _range_problems, _spec, _symbol_problem
 from gridlab.api.more_requests import BacktestRequest
-from gridlab.api.more_wire import ACCEPTED, fitting, read_id
-from gridlab.api.requests import GridRequest, NoQuery, examine
+from gridlab.api.more_wire import ACCEPTED, fitting
+from gridlab.api.requests import GridRequest, NoQuery, examine, shortened
 from gridlab.api.schemas.jobs import AnyJob, JobList, JobShape, JobSummary
 from gridlab.api.wire import answer, read_json, read_query, stamp_of
 from gridlab.app.facade import GridLab
@@ -80,13 +80,12 @@ def _shape(lab: GridLab, job: AnyJob) -> JobShape:
     return JobShape.of_job(job, stamp_of(lab.snapshot))
 
 
-def _find(lab: GridLab, text: str) -> AnyJob:
-    job_id = read_id(text, "job_id", "job_id_shape")
+def _find(lab: GridLab, job_id: str) -> AnyJob:
     try:
         return lab.jobs.get(job_id)
     except NotFound:
         raise ApiError(
-            404, "job_unknown", code="job_not_found", hint="job_hint", job=job_id
+            404, "job_unknown", code="job_not_found", hint="job_hint", job=shortened(job_id)
         ) from None
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from gridlab.api.more_messages import MORE_TEXTS
+
 ENGLISH: Final = "en"
 PORTUGUESE: Final = "pt"
 LANGUAGES: Final = (ENGLISH, PORTUGUESE)
@@ -315,6 +317,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     # the words of the engine, passed on
     "as_told": ("{reason}", "{reason}"),
+    **MORE_TEXTS,
 }
 
 

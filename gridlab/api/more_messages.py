@@ -10,7 +10,7 @@ from typing import Final
 
 #: key -> (English, Portuguese).
 MORE_TEXTS: Final[dict[str, tuple[str, str]]] = {
-    # fields of a body, a query or a path
+    # fields of a body or a query
     "text_empty": ("{field} must not be empty", "{field} não pode ser vazio"),
     "text_too_long": (
         "{field} must have at most {limit} characters",
@@ -24,10 +24,6 @@ MORE_TEXTS: Final[dict[str, tuple[str, str]]] = {
     "run_shape": (
         "{field} must be the id of a run: 1 to 64 letters, digits, - and _",
         "{field} deve ser o id de uma execução: de 1 a 64 letras, dígitos, - e _",
-    ),
-    "job_id_shape": (
-        "{field} must be the id of a job: 1 to 64 letters, digits, - and _",
-        "{field} deve ser o id de um job: de 1 a 64 letras, dígitos, - e _",
     ),
     "features_shape": (
         "{field} must be an object of 1 to {limit} numbers by name",
@@ -177,9 +173,8 @@ MORE_TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     # kill switch
     "killed": (
-        "The kill switch is pulled; {count} bots were stopped and no grid can start",
-        "A chave de emergência está acionada; {count} bots foram parados e nenhum grid pode "
-        "iniciar",
+        "The kill switch is pulled; bots stopped: {count}; no grid can start",
+        "A chave de emergência está acionada; bots parados: {count}; nenhum grid pode iniciar",
     ),
     "killed_already": (
         "The kill switch is pulled ({reason}); no grid can start",

@@ -47,6 +47,7 @@ _READABLE = re.compile(r"\S")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 #: Halves of a character, which JSON can write and no text can hold.
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+_SYMBOL = "^[A-Za-z0-9]{1,20}$"
 _WHOLE = re.compile(r"[0-9]{1,16}", re.ASCII)
 
 
@@ -188,15 +189,13 @@ Reason = Annotated[
         maxLength=MAX_REASON,
     ),
 ]
-#: A union with None would report a wrong symbol twice.
-MaybeSymbol = Annotated[
+#: A union with None would report a wrong symbol twice. A query cannot say null, a body can.
+QuerySymbol = Annotated[
     str | None,
-    *_documented(
-        _maybe_symbol,
-        type=["string", "null"],
-        pattern="^[A-Za-z0-9]{1,20}$",
-        examples=["BTCUSDT"],
-    ),
+    *_documented(_maybe_symbol, type="string", pattern=_SYMBOL, examples=["BTCUSDT"]),
+]
+MaybeSymbol = Annotated[
+    str | None, *_documented(_maybe_symbol, type=["string", "null"], pattern=_SYMBOL)
 ]
 Run = Annotated[str | None, *_documented(_run, type="string", pattern=f"^{RUN.pattern}$")]
 Features = Annotated[
@@ -241,7 +240,7 @@ class ShadowQuery(RequestShape):
 class OrdersQuery(RequestShape):
     """`cursor` is the last order id that was read; 0 begins with the oldest."""
 
-    symbol: MaybeSymbol = None
+    symbol: QuerySymbol = None
     cursor: Cursor = 0
     limit: Limit = 100
     open_only: Flag = False
@@ -250,7 +249,7 @@ class OrdersQuery(RequestShape):
 class FillsQuery(RequestShape):
     """`cursor` is that of the last page; 0 begins with the oldest."""
 
-    symbol: MaybeSymbol = None
+    symbol: QuerySymbol = None
     cursor: Cursor = 0
     limit: Limit = 100
 

@@ -1,4 +1,4 @@
-"""What `wire` leaves open: bodies that may be absent, ids in paths, answers of bounded size.
+"""What `wire` leaves open: bodies that may be absent, answers of bounded size.
 
 Knows Flask, and nothing of the routes.
 """
@@ -11,9 +11,8 @@ from typing import TypeVar
 from flask import Response, request
 from pydantic import BaseModel
 
-from gridlab.api.errors import Problem, invalid
-from gridlab.api.more_requests import RUN
-from gridlab.api.requests import RequestShape, examine, shortened
+from gridlab.api.errors import invalid
+from gridlab.api.requests import RequestShape, examine
 from gridlab.api.wire import read_body
 
 Asked = TypeVar("Asked", bound=RequestShape)
@@ -41,19 +40,12 @@ def read_optional_body(shape: type[Asked]) -> Asked:
     return read_body(shape)
 
 
-def read_id(text: str, field: str, key: str) -> str:
-    """An id from a path; raises `ApiError`, worded by `key`, for anything that cannot be one."""
-    if RUN.fullmatch(text):
-        return text
-    raise invalid([Problem(field, key, received=shortened(text))])
-
-
 def fitting(shapes: Iterable[Shown], most_bytes: int = MAX_ITEMS_BYTES) -> list[Shown]:
     """The first of `shapes` that together are at most `most_bytes` of JSON; at least one."""
     kept: list[Shown] = []
     left = most_bytes
     for shape in shapes:
-        left -= len(shape.model_dump_json()) + 1
+        left -= len(shape.model_dump_json().encode()) + 1
         if left < 0 and kept:
             break
         kept.append(shape)

@@ -1,15 +1,19 @@
-"""The two pages that people see first: the status page and the page that tries every endpoint.
+"""The pages for people: the status page, the page that tries every endpoint, the documentation.
 
 Addresses in the pages are relative, so that they work behind a proxy's prefix; nothing is loaded
-from elsewhere and no script stands inside a page.
+from elsewhere and no script stands inside a page. A browser cannot send a token when it opens a
+page, so where tokens are asked for the pages come without data and their scripts ask for one.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from flask import Blueprint, Response, render_template
 
 from gridlab.api.errors import language
 from gridlab.api.schemas import grid_state, uptime
+from gridlab.api.security import Guard
 from gridlab.api.wire import stamp_of
 from gridlab.app.facade import GridLab
 from gridlab.domain.snapshot import BotStatus
@@ -35,26 +39,24 @@ ENDPOINTS = (
 )
 
 
-def add_routes(blueprint: Blueprint, lab: GridLab, dashboard_url: str | None) -> None:
+#: What the status page shows to a reader without a token: its frame, and nothing of the engine.
+_BLANK: dict[str, Any] = {
+    "snapshot": {"mode": {"value": ""}, "speed": None, "progress": 0, "reason": ""},
+    "stamp": {"mode": "GridLab", "as_of": "–", "engine_state": "–", "data_source": ""},
+    "bots": [],
+}
+
+
+def add_routes(blueprint: Blueprint, lab: GridLab, dashboard_url: str | None, guard: Guard) -> None:
     """Put the pages on `blueprint`."""
 
     @blueprint.get("/")
     def home() -> str:
-        snapshot = lab.snapshot
-        bots = [
-            {
-                "bot": bot,
-                "shown_price": text(snapshot.prices.get((bot.market, bot.symbol), bot.price)),
-                "state": bot.status.value if bot.status is BotStatus.STARTING else grid_state(bot),
-                "uptime": uptime(bot, snapshot),
-            }
-            for _, bot in sorted(snapshot.bots.items())
-        ]
+        is_locked = guard.shown_scope() is None
         return render_template(
             "gridlab/status.html",
-            snapshot=snapshot,
-            stamp=stamp_of(snapshot),
-            bots=bots,
+            **(_BLANK if is_locked else _seen(lab)),
+            is_locked=is_locked,
             endpoints=ENDPOINTS,
             dashboard_url=dashboard_url,
             pt=language() == "pt",
@@ -63,3 +65,22 @@ def add_routes(blueprint: Blueprint, lab: GridLab, dashboard_url: str | None) ->
     @blueprint.get("/test")
     def test_page() -> Response:
         return blueprint.send_static_file("index.html")
+
+    @blueprint.get("/api/docs")
+    def docs_page() -> str:
+        return render_template("gridlab/docs.html", pt=language() == "pt")
+
+
+def _seen(lab: GridLab) -> dict[str, Any]:
+    """What the status page shows of the engine."""
+    snapshot = lab.snapshot
+    bots = [
+        {
+            "bot": bot,
+            "shown_price": text(snapshot.prices.get((bot.market, bot.symbol), bot.price)),
+            "state": bot.status.value if bot.status is BotStatus.STARTING else grid_state(bot),
+            "uptime": uptime(bot, snapshot),
+        }
+        for _, bot in sorted(snapshot.bots.items())
+    ]
+    return {"snapshot": snapshot, "stamp": stamp_of(snapshot), "bots": bots}

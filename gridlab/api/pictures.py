@@ -7,7 +7,7 @@ answers of the API. Knows neither HTTP nor how events are kept.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from gridlab.api.schemas import Execution, OrderShape, TradeShape
@@ -65,7 +65,7 @@ def picture_of(lab: GridLab, before: Picture | None) -> Picture:
     snapshot = lab.snapshot
     jobs = _jobs(lab, before)
     if before is not None and before.snapshot is snapshot:
-        return before if jobs == before.jobs else _with_jobs(before, jobs)
+        return before if jobs is before.jobs else replace(before, jobs=jobs)
     prices: dict[str, dict[str, float]] = {}
     for (market, symbol), price in snapshot.prices.items():
         prices.setdefault(market.value, {})[symbol] = float(price)
@@ -106,18 +106,23 @@ def changes_between(before: Picture, present: Picture) -> Iterator[Change]:
     yield from _order_changes(before, present)
 
 
-def fills_of(lab: GridLab, before: Picture, present: Picture) -> Iterator[Change]:
-    """Fills that were booked since `before`; moves the cursor of `present`."""
-    counts = {s: (b.run, b.trade_count) for s, (b, _) in before.bots.items()}
-    if before.snapshot is present.snapshot or counts == {
-        s: (b.run, b.trade_count) for s, (b, _) in present.bots.items()
-    }:
-        return
-    cursor = present.fill_cursor
-    for seq, trade in lab.fills(after=cursor, limit=_MOST_FILLS):
-        cursor = seq
-        yield Change("fills", {"cursor": seq, **TradeShape.of(trade).model_dump(mode="json")})
-    object.__setattr__(present, "fill_cursor", cursor)
+def fills_of(lab: GridLab, before: Picture, present: Picture) -> tuple[list[Change], int]:
+    """Fills that were booked since `before`, and the journal's seq up to which all are told."""
+    cursor, found = present.fill_cursor, []
+    if _trade_counts(before) != _trade_counts(present):
+        while page := lab.fills(after=cursor, limit=_MOST_FILLS):
+            cursor = page[-1][0]
+            found += [
+                Change("fills", {"cursor": seq, **TradeShape.of(trade).model_dump(mode="json")})
+                for seq, trade in page
+            ]
+            if len(page) < _MOST_FILLS:
+                break
+    return found, cursor
+
+
+def _trade_counts(picture: Picture) -> dict[str, tuple[str, int]]:
+    return {symbol: (bot.run, bot.trade_count) for symbol, (bot, _) in picture.bots.items()}
 
 
 def _changed(before: Mapping[str, float], present: Mapping[str, float]) -> dict[str, float]:
@@ -156,9 +161,11 @@ def _orders(snapshot: Snapshot, before: Picture | None) -> Mapping[str, tuple[ob
 def _jobs(lab: GridLab, before: Picture | None) -> Mapping[str, tuple[object, Json]]:
     known = {} if before is None else before.jobs
     jobs = lab.jobs.all()
-    if before is not None and len(jobs) == len(known):
-        if all(job.id in known and known[job.id][0] is job for job in jobs):
-            return known
+    is_same = len(jobs) == len(known) and all(
+        job.id in known and known[job.id][0] is job for job in jobs
+    )
+    if before is not None and is_same:
+        return known
     return {
         job.id: (
             job,
@@ -173,19 +180,6 @@ def _jobs(lab: GridLab, before: Picture | None) -> Mapping[str, tuple[object, Js
         )
         for job in jobs
     }
-
-
-def _with_jobs(before: Picture, jobs: Mapping[str, tuple[object, Json]]) -> Picture:
-    return Picture(
-        snapshot=before.snapshot,
-        state=before.state,
-        prices=before.prices,
-        bots=before.bots,
-        orders=before.orders,
-        jobs=jobs,
-        health=before.health,
-        fill_cursor=before.fill_cursor,
-    )
 
 
 def _state(snapshot: Snapshot) -> Json:
@@ -220,6 +214,8 @@ def _end_of_journal(lab: GridLab) -> int:
 
     Only what is booked after a stream opens is told, so the entries before need not be read.
     """
+    if not lab.events(after=0, limit=1):
+        return 0
     low, high = 0, 1
     while lab.events(after=high, limit=1):
         low, high = high, high * 2

@@ -14,6 +14,7 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from flask import Blueprint, Response, request
@@ -98,6 +99,11 @@ class Hub:
                 self._streams -= 1
                 raise
         return Stream(self, topics, self._place(last_event_id))
+
+    def resume(self) -> None:
+        """Take streams again after a close."""
+        with self._news:
+            self._is_closed = False
 
     def close(self) -> None:
         """End every stream, and the thread."""
@@ -205,8 +211,9 @@ class Hub:
         if before is None:
             self._picture = present
             return
-        found = [*changes_between(before, present), *fills_of(self._lab, before, present)]
-        self._picture = present
+        fills, cursor = fills_of(self._lab, before, present)
+        found = [*changes_between(before, present), *fills]
+        self._picture = replace(present, fill_cursor=cursor) if fills else present
         for change in found:
             self._append(change)
         if found:

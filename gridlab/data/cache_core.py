@@ -36,7 +36,7 @@ TICK_MS = 100
 #: Renewals and prefetches that may run in threads, and how many may run or wait for one.
 MAX_THREADS = 4
 MAX_BACKGROUND = 64
-#: A reader whose load was cancelled under it gives up at this many.
+#: A reader gives up when so many of its own loads were cancelled under it.
 MOST_ABANDONED = 2
 
 
@@ -145,7 +145,7 @@ class IntelligentCache:
             try:
                 packed, asked_ms = await step.flight.answer()
             except Abandoned:
-                abandoned = _after_abandoned(key, abandoned)
+                abandoned = _after_abandoned(key, abandoned + step.is_own)
                 continue
             answer = self._state.judge(reader, packed, asked_ms, step.is_own)
             if _is_acceptable(answer, reader, asked_ms):
@@ -173,7 +173,7 @@ class IntelligentCache:
             try:
                 packed, asked_ms = step.flight.answer_here()
             except Abandoned:
-                abandoned = _after_abandoned(key, abandoned)
+                abandoned = _after_abandoned(key, abandoned + step.is_own)
                 continue
             answer = self._state.judge(reader, packed, asked_ms, step.is_own)
             if _is_acceptable(answer, reader, asked_ms):
@@ -267,9 +267,9 @@ def _is_acceptable(answer: Cached[Packed], reader: Reader, asked_ms: int) -> boo
 
 
 def _after_abandoned(key: str, abandoned: int) -> int:
-    if abandoned + 1 >= MOST_ABANDONED:
+    """How many of a reader's own loads were cancelled under it; raises when that is enough."""
+    if abandoned >= MOST_ABANDONED:
         raise ExchangeUnavailable(
-            f"the load of {key!r} was cancelled {MOST_ABANDONED} times while it was waited for; "
-            "ask again"
+            f"the load of {key!r} was cancelled {abandoned} times under its reader; ask again"
         )
-    return abandoned + 1
+    return abandoned

@@ -34,11 +34,10 @@ from gridlab.data.manifest import (
     series_key,
     subtract,
     sync_folder,
-    union,
     write_durably,
     write_manifest,
 )
-from gridlab.data.months import by_month, decode, empty_bars, encode, holes, merge, month_name, runs
+from gridlab.data.months import by_month, decode, empty_bars, encode, holes, join, merge, runs
 from gridlab.data.writer import WriterLock
 from gridlab.domain.market import Interval, Market
 from gridlab.errors import InvalidInput, NotFound, StorageError
@@ -47,7 +46,7 @@ from gridlab.errors import InvalidInput, NotFound, StorageError
 SETTLE_MS = 10_000
 #: A reader whose files are replaced under it looks again this often.
 _READS = 4
-_OWN_FILES = (".parquet", ".staged", ".part")
+_LEFT_BEHIND = (".staged", ".part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,22 +221,23 @@ class History:
         manifest = dict(read_manifest(self.folder))
         self._finish(manifest)
         entry = manifest.get(key, SeriesEntry())
-        months, contents, added = dict(entry.months), {}, 0
+        months, added = dict(entry.months), 0
+        contents: dict[str, bytes] = {}
         for name, part in by_month(bars):
             before = entry.months.get(name)
             stored = self._stored(key, name, before)
             unsettled = set(before.unsettled_ms) if before else set()
             merged = merge(stored, part, unsettled)
-            contents[name] = encode(merged)
-            months[name] = _described(
-                merged, contents[name], source, _unsettled(part, unsettled, now_ms)
-            )
+            content = encode(merged)
+            origin = before.source if before and merged == stored else source
+            months[name] = _described(merged, content, origin, _unsettled(part, unsettled, now_ms))
+            if months[name] != before or not self._is_there(key, name, before):
+                contents[name] = content
             added += len(merged) - len(stored)
         there = runs(bars.open_time_ms, key.interval.ms)
         confirmed = subtract([*entry.confirmed, *empty], there)
-        changed = SeriesEntry(months, confirmed)
-        if changed != entry:
-            manifest[key] = changed
+        if contents or confirmed != entry.confirmed:
+            manifest[key] = SeriesEntry(months, confirmed)
             self._replace(manifest, key, contents)
         return added
 
@@ -280,9 +280,9 @@ class History:
                     problems.append(problem)
         for path in sorted(self.folder.rglob("*")):
             is_ours = path.parent == self.folder and path.name in (NAME, "writer.lock")
-            if path.is_file() and path not in known and not is_ours:
-                if path.suffix == ".parquet" or path.suffix not in _OWN_FILES:
-                    problems.append(f"{path}: not in the manifest; remove it or fetch its series")
+            is_left = path.suffix in _LEFT_BEHIND  # by a killed writer; the next one clears it up
+            if path.is_file() and path not in known and not is_ours and not is_left:
+                problems.append(f"{path}: not in the manifest; remove it or fetch its series")
         return Report(tuple(files), tuple(problems))
 
     def _problem(self, key: SeriesKey, name: str, month: MonthEntry) -> str | None:
@@ -312,15 +312,15 @@ class History:
     def _load(
         self, key: SeriesKey, entry: SeriesEntry, start_ms: int | None, end_ms: int | None
     ) -> Bars:
-        whole = empty_bars(key)
+        parts = []
         for name, month in sorted(entry.months.items()):
             is_before = start_ms is not None and month.last_ms < start_ms
             is_after = end_ms is not None and month.first_ms >= end_ms
             if not (is_before or is_after):
                 content = self._read(key, name, month)
                 part = decode(content, key, str(self._file(key, name)))
-                whole = merge(whole, part.slice(start_ms, end_ms))
-        return whole
+                parts.append(part.slice(start_ms, end_ms))
+        return join(key, parts)
 
     def _stored(self, key: SeriesKey, name: str, month: MonthEntry | None) -> Bars:
         """The bars of one month; a file that the manifest does not know is adopted."""

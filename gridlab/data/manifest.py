@@ -107,7 +107,7 @@ def read_manifest(folder: Path) -> Manifest:
     except (ValueError, KeyError, TypeError, AttributeError, InvalidInput) as error:
         raise StorageError(
             f"{path} is damaged ({type(error).__name__}: {error}); move it away and run `gridlab "
-            "data fetch`, which adopts the files that are there"
+            "data fetch` again"
         ) from error
 
 

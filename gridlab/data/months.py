@@ -6,7 +6,7 @@ Knows no folder.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
@@ -24,7 +24,16 @@ COLUMNS = tuple(column.name for column in fields(Bars)[3:])
 
 def empty_bars(key: SeriesKey) -> Bars:
     """A series without a bar."""
-    return Bars(key.symbol, key.market, key.interval, *([] for _ in COLUMNS))  # type: ignore[arg-type]
+    nothing: Any = ([] for _ in COLUMNS)
+    return Bars(key.symbol, key.market, key.interval, *nothing)
+
+
+def join(key: SeriesKey, parts: Sequence[Bars]) -> Bars:
+    """Parts that follow each other as one series."""
+    if not parts:
+        return empty_bars(key)
+    columns = (np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS)
+    return Bars(key.symbol, key.market, key.interval, *columns)
 
 
 def month_name(time_ms: int) -> str:

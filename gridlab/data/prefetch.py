@@ -88,7 +88,8 @@ class Pattern:
         wanted_ms = self.fresh_until_ms + 1
         if self.intervals.mean > half_ms:
             wanted_ms = self._next_read_ms(wanted_ms)
-            lead_ms += int(2 * self.intervals.deviation)
+            # Even a clockwork comes a little early at times, before its deviation is known.
+            lead_ms += int(2 * self.intervals.deviation) + self.kind.fresh_ms // 8
         if lead_ms > half_ms:
             return None  # it would be old on arrival as often as not
         due_ms = wanted_ms - lead_ms

@@ -236,7 +236,7 @@ class PublicRest:
     async def _send(self, path: str, weight: int, query: Mapping[str, str]) -> _Answer | str:
         """One attempt: the answer, or in words why there is none."""
         minute = await self.budget.take(weight)
-        body = bytearray()
+        body, used = bytearray(), None
         try:
             async with self._http.stream(
                 "GET",
@@ -244,7 +244,7 @@ class PublicRest:
                 params=dict(query),
                 follow_redirects=False,
             ) as response:
-                self._count(response.headers, minute)
+                used = _used_weight(response.headers)
                 async for chunk in response.aiter_bytes():
                     body += chunk
                     if len(body) > MAX_BYTES:
@@ -253,12 +253,9 @@ class PublicRest:
             return "it did not answer in time"
         except httpx.RequestError as error:
             return f"the connection failed ({type(error).__name__}: {error})"
+        finally:
+            self.budget.settle(weight, minute, used)
         return _Answer(response.status_code, response.headers, _parsed(body))
-
-    def _count(self, headers: httpx.Headers, minute: int) -> None:
-        used = headers.get("X-MBX-USED-WEIGHT-1M", "")
-        if used.isascii() and used.isdigit():
-            self.budget.report(int(used), minute)
 
     def _silence_ms(self, answer: _Answer) -> int:
         """How long the exchange wants no request; USD-M often says so only in the message."""
@@ -331,6 +328,12 @@ def checked_url(base_url: str) -> str:
     if url.userinfo or url.query or url.fragment:
         raise InvalidConfig("base_url has a user name, a query or a fragment; leave them out")
     return base_url.rstrip("/")
+
+
+def _used_weight(headers: httpx.Headers) -> int | None:
+    """What the exchange says that this address has used in its minute."""
+    used = headers.get("X-MBX-USED-WEIGHT-1M", "")
+    return int(used) if used.isascii() and used.isdigit() and len(used) < 10 else None
 
 
 def _kline_weight(market: Market, limit: int) -> int:

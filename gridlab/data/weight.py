@@ -39,6 +39,7 @@ class WeightBudget:
         self._patience_ms = patience_ms
         self._minute = clock.now_ms() // MINUTE_MS
         self._own = 0
+        self._under_way = 0
         self._others = 0
         self._silent_until_ms = 0
         self.set_limit(limit)
@@ -78,6 +79,8 @@ class WeightBudget:
     async def take(self, weight: int) -> int:
         """Wait until `weight` may be sent, book it, and return the minute it was booked in.
 
+        Who takes must `settle` when the answer is here, or when it is clear that none will come.
+
         Raises:
             InvalidInput: no minute has room for that much.
             ExchangeUnavailable: the venue asked for a silence longer than the patience.
@@ -95,16 +98,18 @@ class WeightBudget:
                 await self._clock.sleep_until((self._minute + 1) * MINUTE_MS)
             else:
                 self._own += weight
+                self._under_way += weight
                 return self._minute
 
-    def report(self, used: int, minute: int) -> None:
-        """Take in the venue's count, from the answer to a request booked in `minute`.
+    def settle(self, weight: int, minute: int, used: int | None = None) -> None:
+        """A request that was booked in `minute` is over; `used` is the count that came with it.
 
         Our own requests that are still under way may be missing in the count, so what others used
         is underestimated by at most their weight; the share that is never planned covers that.
         """
         self._turn_minute()
-        if minute == self._minute:
+        self._under_way -= weight
+        if used is not None and minute == self._minute:
             self._others = max(self._others, used - self._own)
 
     def keep_silent_until(self, time_ms: int) -> None:
@@ -123,4 +128,5 @@ class WeightBudget:
     def _turn_minute(self) -> None:
         minute = self._clock.now_ms() // MINUTE_MS
         if minute != self._minute:
-            self._minute, self._own, self._others = minute, 0, 0
+            # The venue may count in the new minute what was sent in the old one.
+            self._minute, self._own, self._others = minute, self._under_way, 0

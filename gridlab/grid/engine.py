@@ -52,7 +52,7 @@ from gridlab.grid.ledger import Ledger, Lots
 from gridlab.grid.lifecycle import Order, OrderState, Signal
 from gridlab.grid.preflight import plan_grid
 from gridlab.grid.slot import Slot
-from gridlab.money import ZERO, exact, floor_to
+from gridlab.money import ZERO, exact, floor_to, text
 
 #: Orders that were refused or proved absent and are remembered, so that a later trade of one of
 #: them is noticed as the contradiction that it is. Older ones are forgotten; a venue has answered
@@ -149,7 +149,7 @@ class Grid:
             return order is not None and not (order.state is OrderState.OPEN and order.order_id)
         if isinstance(event, OrderEnded):
             order = self.find(event.client_id)
-            return order is not None and order.executed is None
+            return order is not None and order.executed != event.executed
         return True
 
     @property
@@ -382,8 +382,12 @@ class Grid:
     def _errand_settled(self, errand: Errand, order: Order, time_ms: int) -> None:
         errand.missing -= order.filled
         if order.state is OrderState.REJECTED and self.phase is Phase.STOCKING:
-            self._fail(f"the initial purchase was refused: {order.reason}")
-            return
+            if not self.pool.quantity:
+                self._fail(f"the initial purchase was refused: {order.reason}")
+                return
+            # Part of it was bought before the refusal: the grid works with what it has, and the
+            # slots that got nothing say why they rest.
+            self.reason = f"the initial purchase is short of {text(errand.missing)}: {order.reason}"
         worth_it = self._is_worth_an_order(errand.missing)
         if worth_it and order.state is not OrderState.REJECTED and self.phase is not Phase.STOPPING:
             # One that the venue ended untouched waits for the next cycle: a market without

@@ -141,7 +141,8 @@ def _quantity_for(
         taker, maker = _quote_rates(spec)
         purchase = price * sells / (ONE - _base_fee(spec))
         one = purchase * (ONE + taker) + sum(buy_lines, ZERO) * (ONE + maker)
-        most = int(investment / one / instrument.lot_size)
+        # One lot more, because a quotient that is whole may have been rounded down.
+        most = int(investment / one / instrument.lot_size) + 1
 
     def fits(lots: int) -> bool:
         quantity = lots * instrument.lot_size
@@ -151,7 +152,7 @@ def _quantity_for(
 
     # Rounding the purchase and the fees up can lift the need above the investment: by a lot or two
     # on a real venue, by very many where fees are rounded coarsely; so no stepping down one by one.
-    fewest = most if fits(most) else 0
+    fewest = next((lots for lots in (most, most - 1) if fits(lots)), 0)
     while fewest < most:
         middle = (fewest + most + 1) // 2
         if fits(middle):
@@ -204,7 +205,9 @@ def _findings(plan: GridPlan, available: Mapping[str, Decimal] | None) -> list[F
             *_order_findings(plan),
             *_profit_findings(plan),
             *_range_findings(plan),
+            *_lot_findings(plan),
             *(_balance_findings(plan, available) if available is not None else ()),
+            *(_fee_token_findings(plan, available) if available is not None else ()),
         ]
 
 
@@ -309,6 +312,48 @@ def _range_findings(plan: GridPlan) -> list[Finding]:
             "price_out_of_range",
             f"the price {text(price)} is {side} the range {text(lines[0])} to "
             f"{text(lines[-1])}, so {held}; move the range to hold the price",
+        )
+    ]
+
+
+def _lot_findings(plan: GridPlan) -> list[Finding]:
+    """A lot so coarse that, after a fee taken in base, a sale falls short of its buy."""
+    received = plan.quantity * (ONE - _base_fee_maker(plan.spec))
+    left = received - floor_to(received, plan.instrument.lot_size)
+    if left * 100 <= plan.quantity:
+        return []
+    with rounding():
+        percent = text((left / plan.quantity * 100).quantize(Decimal("0.1")))
+    return [
+        Finding(
+            Severity.WARN,
+            "coarse_lot",
+            f"of each {text(plan.quantity)} {plan.instrument.base} bought, {percent} % cannot be "
+            f"sold at once, because the fee is taken in {plan.instrument.base} and the lot size is "
+            f"{text(plan.instrument.lot_size)}; it is carried to a later sale. Invest more or use "
+            "fewer levels to make it small",
+        )
+    ]
+
+
+def _fee_token_findings(plan: GridPlan, available: Mapping[str, Decimal]) -> list[Finding]:
+    """A fee token that runs out soon, after which the venue takes its fees in what is received."""
+    fees = plan.spec.fees
+    if fees.mode is not FeeMode.THIRD:
+        return []
+    free = available.get(fees.third_asset, ZERO)
+    with rounding():
+        round_of_all = plan.capital_needed * 2 * fees.maker / fees.third_price
+        needed = text(round_of_all.quantize(Decimal("1e-8")))
+    if free >= round_of_all:
+        return []
+    return [
+        Finding(
+            Severity.WARN,
+            "fee_token",
+            f"{text(free)} {fees.third_asset} is free and one round of every grid costs about "
+            f"{needed} {fees.third_asset} in fees; top it up, or the venue takes its fees from "
+            "what each trade brings",
         )
     ]
 

@@ -26,10 +26,13 @@ def money_at(grid: Grid, mark: Decimal, third_marks: Mapping[str, Decimal] | Non
     """The grid's books in quote units when one base unit is worth `mark`.
 
     Args:
-        third_marks: prices in quote of fee assets that are neither base nor quote.
+        third_marks: prices in quote of fee assets that are neither base nor quote. An asset that
+            nobody priced counts as zero here; `fees_by_asset` has what was really paid in it.
     """
     ledger = grid.ledger
-    marks = {**(third_marks or {}), ledger.base: mark}  # the fee token may be the base itself
+    unpriced = dict.fromkeys(ledger.fees_paid, ZERO)
+    # The base comes last: the fee token may be the base itself.
+    marks = {**unpriced, **(third_marks or {}), ledger.base: mark}
     with exact():
         floating = ledger.base_held * mark - ledger.cost_held
         fees = ledger.value("fees", marks)

@@ -87,7 +87,7 @@ class Indicator:
 def _rsi(talib: Any, series: Series, period: int) -> tuple[FloatArray, ...]:
     """RSI, held while the price stands still: gains and losses then fade alike.
 
-    TA-Lib says 0 when both have faded below its epsilon.
+    TA-Lib says 0 when both have faded to nothing: in 0.6 below 1e-14, in 0.8 below any double.
     """
     values, index = talib.RSI(series.close, period), np.arange(len(series.close))
     has_moved = np.diff(series.close, prepend=series.close[0]) != 0

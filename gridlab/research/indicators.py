@@ -1,8 +1,8 @@
 """Technical indicators over candles: `compute`, its result, and what it refuses.
 
 TA-Lib makes the lines where it has them; VWAP and the Fibonacci levels are ours. Candles in, arrays
-out: knows no venue, no clock and no API. TA-Lib brings pandas along, a quarter of a second, so it is imported at
-the first `compute`.
+out: knows no venue, no clock and no API. TA-Lib brings pandas along, a quarter of a second, so the
+first `compute` imports it.
 
 Decisions, the same for every indicator:
 
@@ -281,9 +281,9 @@ def _check(indicator: Indicator, series: Series) -> None:
 def _scaled(series: Series, first_price: float) -> tuple[Series, int]:
     """The series with prices times 2**-exponent, so that the first price lies in [0.5, 1).
 
-    TA-Lib takes any variance or range below 1e-14 for zero, which would flatten the bands of a coin
-    at 0.00001 and leave rounding noise in those of one at 100,000. A power of two changes no
-    digit, and the first price belongs to every later bar's past.
+    TA-Lib 0.6 takes any variance below 1e-14 for zero, which flattens the bands of a coin at
+    0.00001, and leaves rounding noise in those of a still price at 100,000; 0.8 does neither. A
+    power of two changes no digit, and the first price belongs to every later bar's past.
     """
     exponent = math.frexp(first_price)[1]
     high, low, close = (np.ldexp(x, -exponent) for x in (series.high, series.low, series.close))

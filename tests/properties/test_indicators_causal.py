@@ -60,7 +60,7 @@ def check_prefix(bars: Bars, name: str, period: int | None, cut: int) -> None:
 
 
 @pytest.mark.parametrize("name", INDICATORS)
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_prefix_of_the_data_gives_a_prefix_of_the_lines(name: str, data: st.DataObject) -> None:
     bars = data.draw(walks())

@@ -108,6 +108,23 @@ def test_the_largest_quantity_within_the_investment(mode: FeeMode) -> None:
     assert bigger.capital_needed > 1000
 
 
+def test_an_investment_that_is_met_exactly_is_used_to_its_last_lot() -> None:
+    """0.0009998 x 2 / 0.9998 is 0.002, and 500 x 0.002 is 1; the quotient has no end of digits."""
+    spec = GridSpec(
+        "XRPUSDT",
+        2,
+        lower=D(500),
+        upper=D(505),
+        investment=D(1),
+        fees=FeeSchedule(taker=D("0.0002")),
+        allow_unprofitable=True,
+    )
+    rules = replace(RULES, tick_size=D(1), lot_size=D("0.0000001"), min_notional=D(0))
+    got = plan(spec, rules, "500")
+    assert (got.quantity, got.initial_quantity) == (D("0.0009998"), D("0.002"))
+    assert got.capital_needed == 1
+
+
 def test_coarse_fees_on_a_fine_lot_are_planned_at_once() -> None:
     """Whole units of fee and a lot of 0.00000001: a hundred million lots lie between the two."""
     rules = replace(RULES, lot_size=D("0.00000001"), commission_precision=0)
@@ -290,3 +307,43 @@ def test_an_investment_is_never_exceeded_and_never_a_lot_too_small(setting: gl.S
     assert plan.capital_needed <= spec.investment
     one_more = replace(spec, investment=None, quantity=plan.quantity + setting.instrument.lot_size)
     assert plan_grid(one_more, setting.instrument, setting.price).capital_needed > spec.investment
+
+
+def test_a_coarse_lot_is_told() -> None:
+    instrument = replace_lot(Decimal(1))
+    plan = plan_grid(
+        GridSpec("COINUSDT", levels=4, spacing=Decimal("0.02"), quantity=Decimal(10)),
+        instrument,
+        Decimal(100),
+    )
+    (finding,) = [f for f in plan.findings if f.rule == "coarse_lot"]
+    assert finding.severity is Severity.WARN and "9.9 %" in finding.message and plan.ok
+
+
+def test_a_fee_token_that_runs_out_is_told() -> None:
+    fees = FeeSchedule(mode=FeeMode.THIRD, third_asset="BNB", third_price=Decimal(600))
+    spec = GridSpec(
+        "COINUSDT", levels=4, spacing=Decimal("0.02"), investment=Decimal(1000), fees=fees
+    )
+    instrument = replace_lot(Decimal("0.001"))
+    rich = {"USDT": Decimal(5000), "BNB": Decimal(1)}
+    poor = {"USDT": Decimal(5000)}
+    assert not plan_grid(spec, instrument, Decimal(100), rich).findings
+    (finding,) = plan_grid(spec, instrument, Decimal(100), poor).findings
+    assert finding.rule == "fee_token" and finding.severity is Severity.WARN
+
+
+def replace_lot(lot_size: Decimal) -> Instrument:
+    return Instrument(
+        symbol="COINUSDT",
+        market=Market.SPOT,
+        base="COIN",
+        quote="USDT",
+        tick_size=Decimal("0.01"),
+        lot_size=lot_size,
+        min_notional=Decimal(5),
+        min_quantity=lot_size,
+        max_quantity=Decimal(10_000),
+        min_price=Decimal("0.01"),
+        max_price=Decimal(100_000),
+    )

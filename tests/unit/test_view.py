@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +19,8 @@ from gridlab.domain.market import FeeMode, FeeSchedule, Instrument, Market
 from gridlab.domain.orders import INITIAL_BUY, Side
 from gridlab.domain.snapshot import BotStatus, Vacancy
 from gridlab.domain.spec import GridSpec, Spacing
-from gridlab.grid.engine import Phase
+from gridlab.grid.engine import Grid, Phase
+from gridlab.grid.ledger import Ledger
 from gridlab.grid.preflight import plan_grid
 from gridlab.grid.view import STATUS, bot_snapshot, money_at, spacing_of
 from gridlab.money import exact
@@ -277,3 +279,14 @@ def test_the_mean_spacing_of_a_range() -> None:
     assert spacing_of((D(100), D(110), D(121))) == D("0.1")
     # exp(ln(0.9127 / 0.7484) / 31) - 1
     assert bot_snapshot(binance_run().grid, LAST).spacing == D("0.00642278")
+
+
+def test_a_fee_in_an_asset_that_nobody_priced_is_shown_and_not_guessed() -> None:
+    ledger = Ledger("COIN", "USDT")
+    ledger.fees_paid["MYSTERY"] = Decimal("0.25")
+    ledger._parts["fees"]["MYSTERY"] = Decimal("-0.25")
+    grid = Grid()
+    grid.ledger = ledger
+    grid.plan = SimpleNamespace(spec=SimpleNamespace(investment=Decimal(100)))  # type: ignore[assignment]
+    money = money_at(grid, Decimal(10))
+    assert money.fees == 0 and money.fees_by_asset == (("MYSTERY", Decimal("0.25")),)

@@ -51,7 +51,7 @@
   }
 
   async function ask(path) {
-    const reply = await fetch(path, { cache: "no-store" });
+    const reply = await window.gridlab.fetch(path);
     if (!reply.ok) throw new Error(String(reply.status));
     return reply.json();
   }

@@ -25,14 +25,14 @@
     byId("code").textContent = "…";
     byId("code").className = "";
     byId("took").textContent = "";
-    const options = { method, cache: "no-store", headers: {} };
+    const options = { method, headers: {} };
     if (body !== undefined) {
       options.headers["Content-Type"] = "application/json";
       options.body = body;
     }
     const begun = performance.now();
     try {
-      const reply = await fetch(path, options);
+      const reply = await window.gridlab.fetch(path, options);
       const text = await reply.text();
       byId("took").textContent = (performance.now() - begun).toFixed(1) + " ms";
       byId("code").textContent = String(reply.status);
@@ -76,7 +76,7 @@
   });
   byId("send").addEventListener("click", () => call("POST", value("free-path"), byId("body").value));
 
-  fetch("api/operation_mode")
+  window.gridlab.fetch("api/operation_mode")
     .then((reply) => reply.json())
     .then((modes) => { byId("mode").textContent = modes.current_mode; })
     .catch(() => { byId("mode").textContent = "?"; });

@@ -1,0 +1,156 @@
+"""What a recording or a venue tells of a symbol, as the facts that pair selection asks for.
+
+Reads tickers and hourly candles, nothing else. A book, its depth and the open interest are not
+market data of candles: whoever knows them hands them in, otherwise they stay None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from gridlab.agents.pair_filters import PairFacts
+from gridlab.domain.market import Interval, Kline, Market, Ticker
+from gridlab.errors import Conflict, InvalidInput
+from gridlab.exchange.base import MarketData
+from gridlab.money import ZERO, from_float, rounding
+from gridlab.research.indicators import DEFAULT_PERIOD, compute
+
+HOUR_MS = Interval.H1.ms
+DAY_MS = Interval.D1.ms
+HOURS_A_DAY = DAY_MS // HOUR_MS
+#: Quote assets that count as dollars; what is quoted in another has no dollar volume here.
+DOLLARS = frozenset({"USDT", "USDC", "FDUSD", "TUSD", "BUSD", "DAI", "USD"})
+#: 14 windows of 24 h, the close before them, and the candle that is still open.
+HOURS_ASKED = DEFAULT_PERIOD * HOURS_A_DAY + 2
+#: A ticker that covers less than this of its 24 h says too little about the day.
+LEAST_WINDOW_MS = DAY_MS - HOUR_MS
+#: Candles whose last closed hour ended longer ago do not speak of now.
+MOST_LAG_MS = 2 * HOUR_MS
+#: The least that an answer needs: one window and the close before it; ADX's warm-up.
+ATR_HOURS, ADX_HOURS = HOURS_A_DAY + 1, 2 * DEFAULT_PERIOD
+#: ATR and ADX are shown and compared with four decimals.
+STEP = Decimal("0.0001")
+
+
+def facts_from_market(
+    market_data: MarketData,
+    market: Market,
+    symbol: str,
+    *,
+    spread_perc: Decimal | None = None,
+    depth_usd: Decimal | None = None,
+    open_interest_usd: Decimal | None = None,
+    sentiment: Decimal | None = None,
+) -> PairFacts:
+    """The facts of `symbol` now, as of its ticker's time.
+
+    - volume: the ticker's quote volume where the quote is a dollar and the window covers 23 hours.
+    - ATR %: the average true range of up to 14 windows of 24 h that end with the last closed hour,
+      in per cent of the price; one window, 25 closed hours, is the least. Windows of a day, because
+      the limit is one for 24 h: an hour's range is some five times smaller.
+    - ADX: of 14 closed hours, after all the hours that were to be had, 28 at least.
+
+    Raises:
+        NotFound: no such symbol.
+    """
+    ticker = market_data.ticker(market, symbol)
+    why: dict[str, str] = {}
+    closed: tuple[Kline, ...] = ()
+    try:
+        hours = market_data.klines(market, symbol, Interval.H1, HOURS_ASKED)
+        closed = closed_run(hours, ticker.time_ms)
+        atr, why["atr_perc_24h"] = _known_or(atr_perc(closed, ticker.price), closed, ATR_HOURS)
+        adx, why["adx"] = _known_or(hourly_adx(closed), closed, ADX_HOURS)
+    except (Conflict, InvalidInput) as error:
+        atr = adx = None
+        why["atr_perc_24h"] = why["adx"] = str(error)
+    volume, why["volume_usd_24h"] = _volume(ticker, market_data.instrument(market, symbol).quote)
+    return PairFacts(
+        symbol,
+        market,
+        ticker.time_ms,
+        volume,
+        atr,
+        adx,
+        spread_perc,
+        depth_usd,
+        open_interest_usd,
+        sentiment,
+        {fact: reason for fact, reason in why.items() if reason},
+    )
+
+
+def closed_run(hours: Sequence[Kline], now_ms: int) -> tuple[Kline, ...]:
+    """The hours without a hole between them that end with the last closed one.
+
+    Empty when that one ended more than two hours before `now_ms`: it says nothing about now.
+    """
+    closed = [kline for kline in hours if kline.close_time_ms <= now_ms]
+    if not closed or now_ms - closed[-1].close_time_ms > MOST_LAG_MS:
+        return ()
+    first = len(closed) - 1
+    while first and closed[first].open_time_ms - closed[first - 1].open_time_ms == HOUR_MS:
+        first -= 1
+    return tuple(closed[first:])
+
+
+def atr_perc(closed: Sequence[Kline], price: Decimal) -> Decimal | None:
+    """Average true range of the last 24 h windows in per cent of `price`; None below 25 hours.
+
+    Args:
+        closed: hours without a hole between them, oldest first.
+    """
+    days = min((len(closed) - 1) // HOURS_A_DAY, DEFAULT_PERIOD)
+    if days < 1:
+        return None
+    first = len(closed) - days * HOURS_A_DAY
+    # The hour before gives the close that the first window's true range begins at.
+    windows = [closed[first - 1]]
+    windows += [
+        _joined(closed[start : start + HOURS_A_DAY])
+        for start in range(first, len(closed), HOURS_A_DAY)
+    ]
+    atr = compute("ATR", windows, days).lines["value"][-1]
+    with rounding():
+        return (from_float(atr) * 100 / price).quantize(STEP)
+
+
+def hourly_adx(closed: Sequence[Kline]) -> Decimal | None:
+    """The last hour's ADX (14); None below 28 hours."""
+    rows = compute("ADX", closed).rows()
+    value = rows[-1][1]["adx"] if rows else None
+    with rounding():
+        return None if value is None else from_float(value).quantize(STEP)
+
+
+def _joined(hours: Sequence[Kline]) -> Kline:
+    """One candle of several that follow each other."""
+    return Kline(
+        hours[0].open_time_ms,
+        hours[0].open,
+        max(hour.high for hour in hours),
+        min(hour.low for hour in hours),
+        hours[-1].close,
+        sum((hour.volume for hour in hours), ZERO),
+        hours[-1].close_time_ms,
+    )
+
+
+def _known_or(
+    value: Decimal | None, closed: Sequence[Kline], least: int
+) -> tuple[Decimal | None, str]:
+    if value is not None:
+        return value, ""
+    return None, f"{least} closed hours up to now are needed and {len(closed)} are there"
+
+
+def _volume(ticker: Ticker, quote: str) -> tuple[Decimal | None, str]:
+    """The 24 h volume in dollars, or None and why."""
+    if quote not in DOLLARS:
+        return None, f"its volume is in {quote}, and no rate to the dollar is known"
+    if ticker.quote_volume is None:
+        return None, "no quote volume was recorded"
+    if ticker.window_ms < LEAST_WINDOW_MS:
+        return None, f"the 24 h window covers {ticker.window_ms / HOUR_MS:.1f} h"
+    return ticker.quote_volume, ""

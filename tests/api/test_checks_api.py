@@ -1,0 +1,341 @@
+"""The checks tell what they really found: no venue, this Ollama, this run, this symbol."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from extra import PORTUGUESE, answered, client_of, refused
+from flask.testing import FlaskClient
+from test_contract import Digits, Null, differences
+
+from gridlab.api import create_app
+from gridlab.api.ollama import Ollama
+from gridlab.app.config import load_config
+from gridlab.app.facade import GridLab
+
+CONNECTION = {
+    **{"connected": bool, "ping_ms": Null(float), "server_time": Null(str), "reason": str},
+}
+SHADOW = {
+    "shadow_test": {
+        **{"duration_seconds": float, "market_data_collected": int, "simulated_trades": int},
+        "rl_actions_generated": int,
+        "cache_performance": {"hit_rate": Null(float), "api_calls_saved": Null(int)},
+        "data_quality": {
+            **{"complete_market_states": int, "valid_price_data": bool},
+            "indicator_calculations": str,
+        },
+    },
+    "test_status": str,
+    "recommendations": [str],
+}
+SYMBOL = {
+    **{"symbol": str, "valid": bool, "market_type": str, "current_price": float},
+    **{"24h_volume": Null(Digits), "suitable_for_grid": bool},
+    "symbol_info": {
+        **{"status": str, "base_asset": str, "quote_asset": str, "min_order_size": Digits},
+        **{"tick_size": Digits, "min_notional": Digits},
+    },
+    "grid_recommendations": Null(
+        {"suggested_levels": int, "suggested_spacing": float, "min_capital_needed": float}
+    ),
+}
+
+
+@pytest.fixture
+def api(lab: GridLab) -> FlaskClient:
+    return client_of(lab)
+
+
+# --- connection -----------------------------------------------------------------------------------
+
+
+def test_replay_opens_no_connection(api: FlaskClient) -> None:
+    answer = answered(api.get("/api/test/connection"))
+    assert differences(CONNECTION, answer["binance_spot"]) == []
+    assert differences(CONNECTION, answer["binance_futures"]) == []
+    assert answer["operation_mode"] == "Replay"
+    for market in ("binance_spot", "binance_futures"):
+        assert answer[market]["connected"] is False
+        assert answer[market]["ping_ms"] is None
+        assert "Replay opens no connection" in answer[market]["reason"]
+    assert answer["binance_spot"]["api_limits"] == {
+        "spot_orders_per_second": None,
+        "spot_orders_per_day": None,
+    }
+    assert answer["binance_futures"]["api_limits"] == {"futures_orders_per_minute": None}
+
+
+# --- local models ---------------------------------------------------------------------------------
+
+
+class Speaker(BaseHTTPRequestHandler):
+    """Answers `/api/tags` with what its server was told."""
+
+    def do_GET(self) -> None:
+        server: Any = self.server
+        server.asked.append(self.path)
+        self.send_response(server.status)
+        if server.status == 302:
+            self.send_header("Location", "http://127.0.0.1:9/elsewhere")
+        self.end_headers()
+        for part in server.parts:
+            self.wfile.write(part)
+            self.wfile.flush()
+            time.sleep(server.pause_s)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing into the tests' output."""
+
+
+@pytest.fixture
+def speaker() -> Iterator[Any]:
+    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Speaker)
+    server.asked, server.status, server.parts, server.pause_s = [], 200, [b"{}"], 0.0
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def url_of(server: Any) -> str:
+    return f"http://127.0.0.1:{server.server_address[1]}"
+
+
+def listing(*names: object) -> list[bytes]:
+    return [json.dumps({"models": [{"name": name, "size": 1} for name in names]}).encode()]
+
+
+def test_the_configured_ollama_is_asked(
+    lab: GridLab, speaker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config(None)
+    asked = config.ai_agent.model_copy(update={"base_url": url_of(speaker) + "/"})
+    other = config.model_copy(update={"ai_agent": asked})
+    speaker.parts = listing("gemma3:1b", "mistral:7b", "qwen3:1.7b")
+    settings = lab.settings
+    monkeypatch.setattr(
+        lab,
+        "settings",
+        type(settings)(
+            settings.data_dir, other, settings.speed, settings.start_ms, settings.end_ms
+        ),
+    )
+    answer = answered(create_app(lab).test_client().get("/api/test/ai_models"))
+    assert speaker.asked == ["/api/tags"]
+    status = answer["ollama_status"]
+    assert (status["running"], status["base_url"]) == (True, url_of(speaker))
+    assert status["available_models"] == ["gemma3:1b", "mistral:7b", "qwen3:1.7b"]
+    assert set(answer["models_test"]) == set(status["available_models"])
+    for tested in answer["models_test"].values():
+        assert tested["status"] == "not_tested"
+        assert tested["response_time_ms"] is tested["test_sentiment"] is None
+        assert tested["reason"]
+    presets = [preset.model_name for preset in config.ai_agent.model_presets.values()]
+    assert answer["recommended_model"] == next(
+        n for n in presets if n in status["available_models"]
+    )
+    assert answer["fallback_available"] is False
+    assert "gemma3:4b" in answer["missing_models"]
+    assert "gemma3:1b" not in answer["missing_models"]
+
+
+def test_nothing_answers() -> None:
+    with socket.socket() as taken:  # bound, not listening: nobody else gets this port
+        taken.bind(("127.0.0.1", 0))
+        found = Ollama(f"http://127.0.0.1:{taken.getsockname()[1]}").ask()
+    assert (found.running, found.models, found.problem) == (False, (), "ollama_silent")
+
+
+@pytest.mark.parametrize(
+    ("status", "parts"),
+    [
+        *((200, [b"<html>hello</html>"]), (200, [b'{"models": 5}']), (200, [b"[1, 2]"])),
+        *(
+            (200, [b'{"models": [{"nom": "x"}]}']),
+            (404, [b"no"]),
+            (302, [b""]),
+            (200, [b"[" * 9999]),
+        ),
+        (500, listing("gemma3:1b")),
+    ],
+)
+def test_what_is_not_ollama_is_told_apart(speaker: Any, status: int, parts: Any) -> None:
+    speaker.status, speaker.parts = status, parts
+    found = Ollama(url_of(speaker)).ask()
+    assert (found.running, found.problem) == (False, "ollama_strange")
+    assert len(speaker.asked) == 1  # a redirect is not followed
+
+
+def test_hostile_names_are_left_out(speaker: Any) -> None:
+    speaker.parts = listing("good:1b", "", "x" * 500, "new\nline", "good:1b", *map(str, range(200)))
+    found = Ollama(url_of(speaker)).ask()
+    assert found.models[:2] == ("good:1b", "0")
+    assert len(found.models) == 100
+
+
+def test_a_dripping_answer_ends(speaker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gridlab.api.ollama.DEADLINE_S", 0.2)
+    speaker.parts, speaker.pause_s = [b" "] * 30, 0.05
+    began = time.monotonic()
+    found = Ollama(url_of(speaker)).ask()
+    assert time.monotonic() - began < 1
+    assert (found.running, found.problem) == (False, "ollama_silent")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://192.0.2.7:11434", "http://example.org", "http://127.0.0.1.example.org"]
+)
+def test_other_machines_are_not_asked(url: str) -> None:
+    found = Ollama(url).ask()
+    assert (found.running, found.problem) == (False, "ollama_not_loopback")
+
+
+def test_credentials_are_not_shown() -> None:
+    found = Ollama("http://me:canary@192.0.2.7:11434/base/?token=canary").ask()
+    assert found.address == "http://192.0.2.7:11434/base"
+
+
+def test_many_who_ask_share_one_answer(speaker: Any) -> None:
+    speaker.parts = listing("gemma3:1b")
+    ollama = Ollama(url_of(speaker))
+    threads = [threading.Thread(target=ollama.ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    assert len(speaker.asked) == 1
+
+
+# --- sentiment ------------------------------------------------------------------------------------
+
+
+def test_sentiment_names_both_analysers_and_invents_nothing(api: FlaskClient) -> None:
+    answer = answered(api.post("/api/test/sentiment", json={"text": "Bitcoin <b>sobe</b> \u20bf"}))
+    gemma, onnx = answer["test_results"]["gemma3"], answer["test_results"]["onnx_fallback"]
+    for field in ("sentiment", "confidence", "processing_time_ms"):
+        assert gemma[field] is onnx[field] is None
+    assert {"crypto_relevant", "reasoning"} <= set(gemma)
+    assert "model_used" in onnx
+    assert gemma["status"] == onnx["status"] == "unavailable"
+    assert answer["recommended_analyzer"] is None
+    assert answer["performance_comparison"] == {"speed_ratio": None, "accuracy_difference": None}
+    assert answer["text"] == "Bitcoin <b>sobe</b> \u20bf"
+
+
+@pytest.mark.parametrize("body", [{}, {"text": ""}, {"text": "x" * 5001}, {"text": ["x"]}])
+def test_sentiment_bodies(api: FlaskClient, body: Any) -> None:
+    assert refused(api.post("/api/test/sentiment", json=body)) == ["text"]
+
+
+# --- shadow ---------------------------------------------------------------------------------------
+
+
+def test_a_real_run_and_others_are_not_blocked(lab: GridLab) -> None:
+    api, replies = client_of(lab), []
+    waiting = threading.Thread(
+        target=lambda: replies.append(client_of(lab).get("/api/test/shadow_mode?seconds=1"))
+    )
+    waiting.start()
+    while not (jobs := [j for j in lab.jobs.all() if j.kind == "shadow_test"]):
+        time.sleep(0.01)
+    began = time.monotonic()
+    assert api.get("/api/rl/status").status_code == 200
+    assert time.monotonic() - began < 0.5
+    busy = api.get("/api/test/shadow_mode?seconds=2")
+    refused(busy, 429)
+    assert jobs[0].id in busy.json["error"]["hint"]
+    same = api.get("/api/test/shadow_mode?seconds=1&wait=false")
+    assert (same.status_code, same.json["id"]) == (202, jobs[0].id)
+    assert same.headers["Location"] == f"/api/jobs/{jobs[0].id}"
+    waiting.join(30)
+    answer = answered(replies[0])
+    assert differences(SHADOW, answer) == []
+    run = answer["shadow_test"]
+    assert 1 <= run["duration_seconds"] < 5
+    assert run["market_data_collected"] > 1
+    assert run["rl_actions_generated"] == 0
+    assert answer["test_status"] == "success"
+    assert any(str(run["market_data_collected"]) in words for words in answer["recommendations"])
+    progress = answered(api.get(f"/api/jobs/{answer['job_id']}"))
+    assert (progress["state"], progress["progress"]) == ("done", 1.0)
+    assert progress["result"]["simulated_trades"] == run["simulated_trades"]
+
+
+def test_a_cancelled_run_is_no_success(lab: GridLab) -> None:
+    api, replies = client_of(lab), []
+    begun = api.get("/api/test/shadow_mode?seconds=30&wait=false", headers=PORTUGUESE)
+    assert begun.status_code == 202
+    waiting = threading.Thread(
+        target=lambda: replies.append(client_of(lab).get("/api/test/shadow_mode?seconds=30"))
+    )
+    waiting.start()
+    time.sleep(0.1)
+    assert api.delete(begun.headers["Location"]).status_code in (200, 202)
+    waiting.join(20)
+    refused(replies[0], 409, "shadow_test_cancelled")
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        *(("seconds=0", "seconds"), ("seconds=61", "seconds"), ("seconds=1.5", "seconds")),
+        *(("seconds=", "seconds"), ("seconds=nan", "seconds"), ("wait=maybe", "wait")),
+        ("second=3", "second"),
+    ],
+)
+def test_shadow_queries(api: FlaskClient, query: str, field: str) -> None:
+    assert refused(api.get(f"/api/test/shadow_mode?{query}")) == [field]
+
+
+# --- symbols --------------------------------------------------------------------------------------
+
+
+def test_a_symbol_and_the_grid_it_takes(api: FlaskClient, lab: GridLab) -> None:
+    answer = answered(api.get("/api/validate/symbol/btcusdt?market_type=spot"))
+    assert differences(SYMBOL, answer) == []
+    rules = lab.instrument("BTCUSDT")
+    assert (answer["symbol"], answer["valid"]) == ("BTCUSDT", True)
+    assert Decimal(answer["symbol_info"]["tick_size"]) == rules.tick_size
+    assert Decimal(answer["symbol_info"]["min_notional"]) == rules.min_notional
+    assert answer["suitable_for_grid"] is True
+    assert answer["reasons"] == []
+
+
+def test_the_least_capital_is_what_a_plan_needs(api: FlaskClient, lab: GridLab) -> None:
+    """A grid of the recommended shape passes its pre-flight; with a tenth of the capital not."""
+    advice = answered(api.get("/api/validate/symbol/BTCUSDT"))["grid_recommendations"]
+    body = {
+        "symbol": "BTCUSDT",
+        "config": {
+            "initial_levels": advice["suggested_levels"],
+            "spacing_perc": advice["suggested_spacing"],
+            "investment": advice["min_capital_needed"] * 1.05,
+        },
+    }
+    assert answered(api.post("/api/preflight", json=body))["ok"] is True
+    body["config"]["investment"] = advice["min_capital_needed"] / 10  # type: ignore[index]
+    assert answered(api.post("/api/preflight", json=body))["ok"] is False
+
+
+@pytest.mark.parametrize("path", ["NOSUCH", "BTCUSDT?market_type=futures"])
+def test_an_unknown_symbol_is_404_and_not_valid(api: FlaskClient, path: str) -> None:
+    reply = api.get(f"/api/validate/symbol/{path}")
+    assert reply.status_code == 404
+    assert reply.json["valid"] is False
+    assert reply.json["error"]["code"] == "symbol_not_found"
+
+
+@pytest.mark.parametrize("path", ["BTC-USDT", "X" * 21, "%00", "BTCUSDT?market=spot"])
+def test_what_cannot_be_a_symbol(api: FlaskClient, path: str) -> None:
+    refused(api.get(f"/api/validate/symbol/{path}"))

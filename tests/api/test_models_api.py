@@ -1,0 +1,148 @@
+"""Models that are not there: the documented shape, nothing invented, and what helps."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from extra import PORTUGUESE, answered, client_of, refused
+from flask.testing import FlaskClient
+from test_contract import Null, differences
+
+from gridlab.app.facade import GridLab
+
+ANALYZE, TABULAR, RL = (
+    "/api/sentiment/analyze",
+    "/api/model/predict/tabular",
+    "/api/model/predict/rl",
+)
+SHAPES: dict[str, Any] = {
+    "/api/rl/status": {
+        **{"rl_available": bool, "sentiment_available": bool, "onnx_model_loaded": bool},
+        **{"gemma3_model_loaded": bool, "total_active_bots": int},
+        "active_bots": [{"symbol": str, "rl_enabled": bool, "sentiment_enabled": bool}],
+    },
+    "/api/rl/training_status": {
+        "status": str,
+        "training": {"is_training": bool, "steps_completed": int, "last_trained_at": Null(str)},
+        "performance": {"mean_reward": Null(float), "evaluation_set": Null(str)},
+        "configuration": {"algorithm": str, "state_features": [str]},
+    },
+    "/api/sentiment/status": {
+        "models": {
+            "gemma3": {
+                **{"available": bool, "loaded": bool, "model_size": Null(str)},
+                "crypto_optimized": Null(bool),
+            },
+            "onnx": {"available": bool, "loaded": bool, "model_name": Null(str)},
+        },
+        "performance": {
+            **{"analyses_completed": int, "avg_analysis_time": Null(float)},
+            "accuracy_score": Null(float),
+        },
+        "recommended_model": Null(str),
+        "status": str,
+    },
+}
+
+
+@pytest.fixture
+def api(lab: GridLab) -> FlaskClient:
+    return client_of(lab)
+
+
+@pytest.mark.parametrize("path", SHAPES)
+def test_documented_fields_and_types(api: FlaskClient, path: str) -> None:
+    answer = answered(api.get(path))
+    assert differences(SHAPES[path], answer) == []
+    assert answer["reason"]
+    assert answered(api.get(path, headers=PORTUGUESE))["reason"] != answer["reason"]
+    assert refused(api.get(f"{path}?verbose=1")) == ["verbose"]
+
+
+def test_the_bots_are_the_real_ones(lab: GridLab, running: str, api: FlaskClient) -> None:
+    answer = answered(api.get("/api/rl/status"))
+    assert running in {bot["symbol"] for bot in answer["active_bots"]}
+    assert answer["total_active_bots"] == len(answer["active_bots"])
+    assert not any(bot["rl_enabled"] or bot["sentiment_enabled"] for bot in answer["active_bots"])
+    assert not answer["rl_available"]
+
+
+def test_nothing_is_invented(api: FlaskClient) -> None:
+    sentiment = answered(api.get("/api/sentiment/status"))
+    assert sentiment["performance"] == {
+        **{"analyses_completed": 0, "avg_analysis_time": None},
+        **{"accuracy_score": None, "accuracy_set": None},
+    }
+    assert sentiment["status"] == "unavailable"
+    training = answered(api.get("/api/rl/training_status"))
+    assert set(training["performance"].values()) == {None}
+    assert training["training"]["steps_completed"] == 0
+
+
+def test_training_shows_the_configuration(api: FlaskClient, lab: GridLab) -> None:
+    shown = answered(api.get("/api/rl/training_status"))["configuration"]
+    section = lab.settings.config.rl_agent
+    assert shown["algorithm"] == section.algorithm
+    assert shown["state_features"] == list(section.state_features)
+    assert shown["reward_function"]["drawdown_penalty"] == float(
+        section.reward_function.drawdown_penalty
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (ANALYZE, {"text": "Bitcoin is going to the moon!"}),
+        (TABULAR, {"features": {"rsi": 40, "macd.signal": -1.5}}),
+        (TABULAR, {"features": {"rsi": 40}, "symbol": None}),
+        (RL, {"state": {"rsi": 40.5}, "symbol": "btcusdt"}),
+    ],
+)
+def test_what_only_a_model_can_answer_is_refused(api: FlaskClient, path: str, body: Any) -> None:
+    reply = api.post(path, json=body)
+    assert refused(reply, 503, "model_unavailable") == []
+    assert reply.json["error"]["hint"]
+    told = api.post(path, json=body, headers=PORTUGUESE).json["error"]["message"]
+    assert told != reply.json["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        *((ANALYZE, {}, "text"), (ANALYZE, {"text": ""}, "text"), (ANALYZE, {"text": 5}, "text")),
+        *((ANALYZE, {"text": " \n"}, "text"), (ANALYZE, {"text": "x" * 5001}, "text")),
+        *((ANALYZE, {"text": None}, "text"), (ANALYZE, {"text": "x", "lang": "en"}, "lang")),
+        *((TABULAR, {}, "features"), (TABULAR, {"features": {}}, "features")),
+        *(
+            (TABULAR, {"features": [1]}, "features"),
+            (TABULAR, {"features": {"a": "1"}}, "features"),
+        ),
+        *((TABULAR, {"features": {"a": True}}, "features"),),
+        *((TABULAR, {"features": {"a b": 1}}, "features"),),
+        *((TABULAR, {"features": {"a": 1e16}}, "features"),),
+        *((TABULAR, {"features": {str(n): n for n in range(201)}}, "features"),),
+        *((RL, {"state": {"a": None}}, "state"), (RL, {"state": {"a": 1}, "symbol": 7}, "symbol")),
+    ],
+)
+def test_bodies(api: FlaskClient, path: str, body: Any, field: str) -> None:
+    assert refused(api.post(path, json=body)) == [field]
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e400", "1e99999999999999999999"])
+def test_numbers_beyond_reason(api: FlaskClient, number: str) -> None:
+    body = f'{{"features": {{"rsi": {number}}}}}'
+    reply = api.post(TABULAR, data=body, headers={"Content-Type": "application/json"})
+    assert refused(reply) == ["features"]
+
+
+def test_an_unknown_symbol(api: FlaskClient) -> None:
+    reply = api.post(RL, json={"state": {"rsi": 1}, "symbol": "NOSUCH"})
+    refused(reply, 404, "symbol_not_found")
+
+
+@pytest.mark.parametrize("path", [ANALYZE, TABULAR, RL])
+def test_only_json(api: FlaskClient, path: str) -> None:
+    refused(api.post(path, data="text=moon"), 415)
+    refused(api.post(path, data=json.dumps({"text": "x"}), content_type="text/plain"), 415)
