@@ -122,7 +122,8 @@ class Server:
             raise Conflict(f"the server already runs at {self.url}")
         self._blueprint.hub.resume()
         with self._bound() as listening:
-            self._server = listener(self.app, self.host, self.port, listening.fileno())
+            application = self._blueprint.in_front_of(self.app)
+            self._server = listener(application, self.host, self.port, listening.fileno())
         self.port = self._server.port
         self._thread = threading.Thread(
             target=self._server.serve_forever,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from flask import Blueprint, request
+from flask import Blueprint, Flask, request
 from flask import Response as FlaskResponse
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
@@ -36,7 +36,7 @@ from gridlab.api import (
     system,
     trading,
 )
-from gridlab.api.answers import Ready, SharedAnswers, bounded
+from gridlab.api.answers import Ready, SharedAnswers, Shortcut, bounded
 from gridlab.api.errors import render
 from gridlab.api.idempotency import Repeats
 from gridlab.api.prometheus import Figures
@@ -80,6 +80,12 @@ class GridLabBlueprint(Blueprint):
         self.before_request(self._before)
         self.after_request(self._after)
         self.register_error_handler(Exception, render)
+
+    def in_front_of(self, app: Flask) -> Callable[..., Any]:
+        """What to serve for `app`, which has this blueprint and nothing before it."""
+        if self.tokens is not None:
+            return app
+        return Shortcut(app, self._shared, self._figures.count_repeat)
 
     def _before(self) -> FlaskResponse | None:
         """Refuse, or answer at once what was answered already; None lets the route run."""

@@ -77,8 +77,7 @@ def _performance(lab: GridLab) -> Performance:
 
 
 def _clear_cache(lab: GridLab) -> CacheCleared:
-    entries = lab.cache.metrics().entries
-    lab.cache.clear()
+    entries = lab.cache.clear()
     return CacheCleared(
         status="cleared",
         message=say("cache_cleared", language(), entries=entries),

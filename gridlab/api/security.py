@@ -234,9 +234,12 @@ def _host_name(host: str) -> str:
 def identify() -> None:
     """Give the request an id: the caller's own when it is a sane one."""
     asked = request.environ.get("HTTP_X_REQUEST_ID", "")
-    sane = asked and _REQUEST_ID.fullmatch(asked)
-    # Unique, not secret: a random half for the process and a count are cheaper than a whole uuid.
-    g.request_id = asked if sane else f"{_BOOT}{next(_count):016x}"
+    g.request_id = asked if asked and _REQUEST_ID.fullmatch(asked) else new_request_id()
+
+
+def new_request_id() -> str:
+    """An id that no other request has: unique, not secret, and cheaper than a whole uuid."""
+    return f"{_BOOT}{next(_count):016x}"
 
 
 def seal(reply: Reply) -> Reply:

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: Candles before the asked ones that an indicator may be warmed up on.
+MOST_LEAD_BARS = 2_000
 #: Seconds that a caller waits for the engine thread before it is told that the engine hangs.
 ANSWER_WITHIN_S = 30.0
 
@@ -216,12 +218,7 @@ class GridLab:
             NotFound: no such symbol.
             InvalidInput: no such interval, or `limit` below 1.
         """
-        try:
-            width = Interval(interval)
-        except ValueError:
-            known = ", ".join(Interval)
-            raise InvalidInput(f"interval is {interval!r}; choose one of {known}") from None
-        return self._market().klines(market, symbol, width, limit)
+        return self._market().klines(market, symbol, _interval(interval), limit)
 
     def instrument(self, symbol: str, market: Market = Market.SPOT) -> Instrument:
         """The rules of `symbol`; raises `NotFound`."""
@@ -266,15 +263,18 @@ class GridLab:
         limit: int = 500,
         market: Market = Market.SPOT,
     ) -> IndicatorResult:
-        """A technical indicator over the last `limit` candles.
+        """A technical indicator over the last `limit` candles, warmed up on those before them.
 
         Raises:
             NotFound: no such symbol.
             InvalidInput: no such indicator or interval, or a period out of range.
         """
-        from gridlab.research.indicators import compute
+        from gridlab.research.indicators import compute, lead_bars
 
-        return compute(name, self.klines(symbol, interval, limit, market), period)
+        width = _interval(interval)
+        lead = min(lead_bars(name, width, period, settled=True), MOST_LEAD_BARS)
+        candles = self.klines(symbol, width, limit + lead, market)
+        return compute(name, candles, period).last(limit)
 
     def pair_table(self, market: Market = Market.SPOT) -> PairTable:
         """Every symbol that has a price against the configured filters of pair selection."""
@@ -410,3 +410,11 @@ class GridLab:
 
     async def _acall(self, work: Coroutine[Any, Any, T]) -> T:
         return await asyncio.wrap_future(self._post(work))
+
+
+def _interval(name: Interval | str) -> Interval:
+    try:
+        return Interval(name)
+    except ValueError:
+        known = ", ".join(Interval)
+        raise InvalidInput(f"interval is {name!r}; choose one of {known}") from None

@@ -194,7 +194,8 @@ def _columns(table: Any, where: str) -> Columns:
     def floats(name: str) -> FloatArray:
         if name not in found:
             return np.full(table.num_rows, np.nan)
-        return _values(table.column(found[name]).cast(pa.float64()).fill_null(np.nan))
+        column = table.column(found[name]).cast(pa.float64()).fill_null(np.nan)
+        return np.asarray(_values(column), dtype=np.float64)
 
     trades = np.full(table.num_rows, -1, np.int64)
     if "trades" in found:
@@ -230,7 +231,7 @@ def _time_ms(column: Any, where: str) -> IntArray:
         )
     else:
         return stamps_to_ms(_values(column.cast(pa.int64())), where)
-    return _values(column.cast(pa.int64()))
+    return np.asarray(_values(column.cast(pa.int64())), dtype=np.int64)
 
 
 def _values(column: Any) -> Any:

@@ -7,6 +7,7 @@ known here, independent of what the cache says.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,7 +51,7 @@ class World:
     cache: IntelligentCache
     latencies: list[int]
     loads: int = 0
-    changed_ms: dict[str, int] = field(default_factory=dict)
+    changes: Counter[str] = field(default_factory=Counter)
     in_the_air: dict[str, list[int]] = field(default_factory=lambda: {key: [] for key in KEYS})
     readers: list[asyncio.Task[None]] = field(default_factory=list)
     answers: int = 0
@@ -59,24 +60,17 @@ class World:
         left_ms = self.clock.now_ms()
         latency_ms = self.latencies[self.loads % len(self.latencies)]
         self.loads += 1
-        since_ms = self.changed_ms.get(key, 0)
-        # Only a change that came later excuses a second load of one key at one time.
-        assert all(other < since_ms for other in self.in_the_air[key]), "not coalesced"
-        self.in_the_air[key].append(self.loads_began(key, left_ms))
+        # Only a change in between excuses a second load of one key at one time.
+        era = self.changes[key]
+        assert era not in self.in_the_air[key], "not coalesced"
+        self.in_the_air[key].append(era)
         try:
             await self.clock.sleep_until(left_ms + abs(latency_ms))
         finally:
-            self.in_the_air[key].pop(0)
+            self.in_the_air[key].remove(era)
         if latency_ms < 0:
             raise ExchangeUnavailable("down")
         return (key, left_ms)
-
-    def loads_began(self, key: str, left_ms: int) -> int:
-        """A time that is before every later change, even one in the same millisecond."""
-        return max(left_ms, self.changed_ms.get(key, 0))
-
-    def change(self, key: str) -> None:
-        self.changed_ms[key] = max(self.clock.now_ms(), self.changed_ms.get(key, 0)) + 1
 
     async def read(self, key: str, kind: Kind) -> None:
         arrived_ms = self.clock.now_ms()
@@ -121,20 +115,21 @@ class World:
                 reader.cancel()
         elif name == "invalidate":
             self.cache.invalidate(key)
-            self.change(key)
+            self.changes[key] += 1
         elif name == "clear":
             self.cache.clear()
-            for each in KEYS:
-                self.change(each)
+            self.changes.update(KEYS)
         elif name == "set":
             self.cache.set(key, (key, self.clock.now_ms()), ttl=1)
-            self.change(key)
+            self.changes[key] += 1
         elif name == "sync":
             now_ms = self.clock.now_ms()
             quiet = Kind("quiet", kind.fresh_ms, kind.fresh_ms, period_ms=kind.period_ms)
             answer = self.cache.fetch_sync(key, quiet, lambda: (key, now_ms))
             self.judge(answer, key, quiet, now_ms)
-            self.change(key)  # it may have loaded beside the load in the air: it blocks the loop
+            self.changes[key] += (
+                1  # it may have loaded beside the load in the air: it blocks the loop
+            )
         else:
             self.readers.append(asyncio.create_task(self.read(key, kind)))
 
