@@ -10,6 +10,8 @@ ARGS =
 # How many fault schedules `make sim` and `make campaign` play.
 SCHEDULES = 20000
 CAMPAIGN = 200000
+# How many generated requests `make fuzz` sends to each operation of the API.
+FUZZ = 10000
 # How many pytest workers run at once.
 JOBS = 2
 
@@ -24,6 +26,7 @@ help:
 	@echo 'make bench     speed and memory of the core'
 	@echo 'make sim       the fault simulation, SCHEDULES=$(SCHEDULES)'
 	@echo 'make campaign  the long fault simulation, CAMPAIGN=$(CAMPAIGN)'
+	@echo 'make fuzz      generated requests to every operation of the API, FUZZ=$(FUZZ) each'
 	@echo 'make clean     remove .venv and all caches; your data directory stays'
 
 up: install-notebooks
@@ -48,6 +51,9 @@ sim: install-all
 
 campaign: install-all
 	GRIDLAB_SIM_SCHEDULES=$(CAMPAIGN) $(RUN) -m pytest -n $(JOBS) --timeout 0 tests/simulation
+
+fuzz: install-all
+	GRIDLAB_FUZZ_EXAMPLES=$(FUZZ) $(RUN) -m pytest -n $(JOBS) --timeout 0 tests/api/test_fuzz.py
 
 clean:
 	rm -rf $(VENV) build dist gridlab.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -89,4 +95,4 @@ environment:
 	@$(RUN) -c 'import pip' 2>/dev/null || { \
 	    echo '$(VENV) is damaged (its Python or its pip is gone). Run: make clean' >&2; exit 1; }
 
-.PHONY: help up test check bench sim campaign clean environment install-notebooks install-all
+.PHONY: help up test check bench sim campaign fuzz clean environment install-notebooks install-all

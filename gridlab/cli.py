@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gridlab._version import __version__
@@ -128,30 +128,56 @@ def _backtest(options: argparse.Namespace) -> int:
 
 
 def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    data = commands.add_parser("data", help="the bundled recordings")
+    data = commands.add_parser("data", help="candles: the bundled recordings and your history")
     verbs = data.add_subparsers(required=True, metavar="VERB")
-    verbs.add_parser("list", help="what is recorded").set_defaults(work=_data_list)
-    verbs.add_parser("verify", help="check every file's hash").set_defaults(work=_data_verify)
-
-
-def _data_list(options: argparse.Namespace) -> int:
-    from gridlab.clock import iso
-    from gridlab.data.catalog import catalog
-
-    for series in catalog():
-        print(
-            f"{series.market:8} {series.symbol:10} {series.interval:3} {series.rows:>8} bars  "
-            f"{iso(series.first_ms)} to {iso(series.last_ms)}"
+    fetch = verbs.add_parser("fetch", help="top up the history by what it lacks")
+    fetch.add_argument(
+        "--symbol",
+        type=str.upper,
+        action="append",
+        required=True,
+        help="such as BTCUSDT; may be repeated",
+    )
+    fetch.add_argument("--interval", type=_interval, default="1m", help="candle width (1m)")
+    fetch.add_argument(
+        "--start", type=_moment, required=True, help="UTC day or time, such as 2026-01-01"
+    )
+    fetch.add_argument("--end", type=_moment, default=None, help="exclusive (now)")
+    fetch.add_argument("--market", choices=["spot", "futures"], default="spot")
+    fetch.add_argument("--base-url", default=None, help="another address than the exchange's own")
+    fetch.set_defaults(work=_data("run_fetch"))
+    listing = verbs.add_parser("list", help="what is recorded and stored")
+    listing.set_defaults(work=_data("run_list"))
+    check = verbs.add_parser("verify", help="check every file: hashes, order, gaps")
+    check.set_defaults(work=_data("run_verify"))
+    for verb in (fetch, listing, check):
+        verb.add_argument(
+            "--folder", type=Path, default=None, help="the history ($GRIDLAB_DATA_DIR/history)"
         )
-    return 0
 
 
-def _data_verify(options: argparse.Namespace) -> int:
-    from gridlab.data.catalog import verify_all
+def _interval(text: str) -> str:
+    from gridlab.domain.market import Interval
 
-    for series in verify_all():
-        print(f"ok  {series.path.name}  sha256 {series.sha256}")
-    return 0
+    if text not in list(Interval):
+        known = ", ".join(Interval)
+        raise argparse.ArgumentTypeError(f"{text!r} is no interval; known are {known}")
+    return text
+
+
+def _moment(text: str) -> int:
+    from gridlab.data.command import moment
+
+    return moment(text)
+
+
+def _data(verb: str) -> Callable[[argparse.Namespace], int]:
+    def work(options: argparse.Namespace) -> int:
+        from gridlab.data import command
+
+        return int(getattr(command, verb)(options))
+
+    return work
 
 
 def _add_replay_journal(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -37,6 +38,26 @@ class SystemClock:
     async def sleep_until(self, time_ms: int) -> None:
         while (left := time_ms - self.now_ms()) > 0:
             await asyncio.sleep(left / 1000)
+
+
+class MarketTime:
+    """The time of whatever market is there now, the machine's own while there is none.
+
+    Args:
+        read: market time in UTC milliseconds, or None.
+    """
+
+    def __init__(self, read: Callable[[], int | None]) -> None:
+        self._read = read
+        self._wall = SystemClock()
+
+    def now_ms(self) -> int:
+        market_ms = self._read()
+        return self._wall.now_ms() if market_ms is None else market_ms
+
+    async def sleep_until(self, time_ms: int) -> None:
+        while self.now_ms() < time_ms:
+            await asyncio.sleep(0.05)
 
 
 class ManualClock:

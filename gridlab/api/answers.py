@@ -58,7 +58,7 @@ class _Step:
 
     sequence: int
     until_s: float
-    answers: dict[Key, tuple[bytes, Headers]]
+    answers: dict[Key, tuple[bytes, Headers, str]]
 
 
 class SharedAnswers:
@@ -83,7 +83,7 @@ class SharedAnswers:
         if known is None:
             g.shared_answer = (step, key)
             return None
-        body, headers = known
+        body, headers, _ = known
         if "HTTP_IF_NONE_MATCH" in environ:
             return Response(body, headers=list(headers))
         ready = Ready([body])
@@ -100,9 +100,9 @@ class SharedAnswers:
         if len(step.answers) < _MOST_KEPT:
             reply.headers["Content-Length"] = str(len(reply.get_data()))
             headers = [line for line in reply.headers if line[0].lower() not in _OWN]
-            step.answers[key] = (reply.get_data(), headers)
+            step.answers[key] = (reply.get_data(), headers, _name(request.endpoint))
 
-    def repeat(self, environ: WSGIEnvironment) -> tuple[bytes, Headers] | None:
+    def repeat(self, environ: WSGIEnvironment) -> tuple[bytes, Headers, str] | None:
         """What a request that is alike in all that counts was just given; None when none was.
 
         Host, Origin, language, path and query decide about an answer, so a request that has them
@@ -146,7 +146,7 @@ class Shortcut:
     Args:
         app: asked for everything else.
         shared: the answers of the present step.
-        count: told the endpoint's path and the seconds of each answer given here.
+        count: told the endpoint and the seconds of each answer given here.
     """
 
     def __init__(
@@ -164,9 +164,9 @@ class Shortcut:
             known = None
         if known is None:
             return self._app(environ, start_response)
-        body, headers = known
+        body, headers, endpoint = known
         start_response("200 OK", [*headers, ("X-Request-Id", new_request_id())])
-        self._count(environ["PATH_INFO"], monotonic_s() - begun_s)
+        self._count(endpoint, monotonic_s() - begun_s)
         return (body,)
 
 

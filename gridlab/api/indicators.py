@@ -21,7 +21,7 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
 
 
 def _computed(lab: GridLab, symbol: str, query: IndicatorQuery) -> Indicators:
-    """The rows after the warm-up, oldest first; none when there are too few candles."""
+    """The rows that have a value, oldest first; none when there are too few candles."""
     made = lab.indicator(
         symbol,
         query.type,

@@ -62,6 +62,7 @@ _KEY_PARAMETER: Final[Json] = {
 }
 _PATTERNS: Final[dict[str, Json]] = {
     "symbol": {"type": "string", "pattern": "^[A-Za-z0-9]{1,20}$"},
+    "job_id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
 }
 
 

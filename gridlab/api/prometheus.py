@@ -68,18 +68,13 @@ class Figures:
         method = request.method if request.method in _METHODS else "other"
         self._requests.count((endpoint, method, status), monotonic_s() - g.get("begun_s", 0.0))
 
-    def count_repeat(self, path: str, seconds: float) -> None:
-        """Count an answer that was given again; `path` is one that was answered before."""
-        self._requests.count((f"repeat {_family(path)}", "GET", 200), seconds)
+    def count_repeat(self, endpoint: str, seconds: float) -> None:
+        """Count an answer that was given without running the endpoint again."""
+        self._requests.count((endpoint, "GET", 200), seconds)
 
     def text(self) -> bytes:
         """Every figure, in the text format."""
         return generate_latest(self._registry)
-
-
-def _family(path: str) -> str:
-    """The part of a path that has no symbol in it, such as `/api/klines`."""
-    return "/".join(path.split("/", 4)[:3])
 
 
 class _Requests(Collector):

@@ -51,6 +51,8 @@ class Engine:
     ) -> None:
         self.settings = settings
         self.session: Session | None = None
+        #: Rises with each session, whose market time may begin before the last one's end.
+        self.session_number = 0
         self.kill_switch = KillSwitch(settings.kill_path)
         self._wall = SystemClock()
         self._on_ready = on_ready
@@ -80,6 +82,7 @@ class Engine:
         self._state = EngineState.RECOVERING
         work: list[asyncio.Task[None]] = []
         try:
+            self.session_number += 1
             session = self.session = open_session(self.settings, self._wall, self._publish_step)
             work.append(asyncio.create_task(session.trader.run()))
             await self._recover(session)

@@ -15,6 +15,7 @@ import os
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +29,8 @@ from gridlab.app.performance import measure
 from gridlab.app.settings import make_settings, secrets_of
 from gridlab.app.symbols import SymbolReport, report_on
 from gridlab.app.work import backtest_work, shadow_work
+from gridlab.clock import MarketTime
+from gridlab.data.cache import IntelligentCache, open_candle
 from gridlab.domain.codec import encode
 from gridlab.domain.events import OrderFilled, StopPolicy
 from gridlab.domain.market import Instrument, Interval, Kline, Market, Ticker
@@ -91,6 +94,9 @@ class GridLab:
             first_bot=first_bot,
         )
         self.jobs = Jobs()
+        self.cache = IntelligentCache(
+            MarketTime(self._market_ms), **self.settings.config.cache.model_dump()
+        )
         self.log_ring = LogRing(secrets_of(self.settings.config))
         self._fresh = fresh
         self._engine: Engine | None = None
@@ -138,6 +144,7 @@ class GridLab:
         if self._thread is not None:
             self._thread.join()
         self.jobs.close()
+        self.cache.close()
         logging.getLogger("gridlab").removeHandler(self.log_ring)
         if self._lease is not None:
             self._lease.release()
@@ -273,8 +280,18 @@ class GridLab:
 
         width = _interval(interval)
         lead = min(lead_bars(name, width, period, settled=True), MOST_LEAD_BARS)
-        candles = self.klines(symbol, width, limit + lead, market)
-        return compute(name, candles, period).last(limit)
+
+        def load() -> IndicatorResult:
+            return compute(name, self.klines(symbol, width, limit + lead, market), period).last(
+                limit
+            )
+
+        self.instrument(symbol, market)  # what does not exist is refused before it is a key
+        number = self._running().session_number
+        key = f"indicator:{number}:{market}:{symbol}:{name}:{period}:{width}:{limit}"
+        kind = open_candle(width)
+        # Never served beyond its bound, because the answer has no place to say that it is stale.
+        return self.cache.fetch_sync(key, replace(kind, stale_ms=kind.fresh_ms), load).value
 
     def pair_table(self, market: Market = Market.SPOT) -> PairTable:
         """Every symbol that has a price against the configured filters of pair selection."""
@@ -392,6 +409,10 @@ class GridLab:
         if self._engine is None:
             raise Conflict("the engine is not started; call start() or use it in a with statement")
         return self._engine
+
+    def _market_ms(self) -> int | None:
+        session = None if self._engine is None else self._engine.session
+        return None if session is None else session.clock.now_ms()
 
     def _market(self) -> MarketData:
         session = self._running().session

@@ -9,12 +9,14 @@ viewer's kernel stays small.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, TypeAlias
 
 import httpx
 
+from gridlab.client.events import StreamEvent, follow
 from gridlab.client.refusals import refusal
 from gridlab.errors import ExchangeUnavailable, InvalidInput
 
@@ -211,6 +213,23 @@ class Client:
             body["policy"] = policy
         response = self._send("POST", "/api/grid/stop", body, timeout=WRITE_TIMEOUT_S)
         return self._checked(response)
+
+    # -- the stream
+
+    def stream(self, topics: Iterable[str] = ()) -> Iterator[StreamEvent]:
+        """Each event as it happens, for ever; reconnects by itself and goes on where it was.
+
+        The first event, and each one after a gap, has the topic `resync` and holds everything.
+
+        Args:
+            topics: of snapshot, bots, fills, orders, prices, jobs, health; all of them when empty.
+
+        Raises:
+            InvalidConfig: no such topic.
+            ExchangeUnavailable: no engine answers, or it has no room for another stream.
+        """
+        query = {"topics": ",".join(topics)} if topics else {}
+        return follow(self._http, "/api/stream", query)
 
     # -- the wire
 

@@ -1,4 +1,4 @@
-"""`/api/indicators`: documented defaults, every line by name, rows only after the warm-up."""
+"""`/api/indicators`: documented defaults, every line by name, no row without a value."""
 
 from __future__ import annotations
 
@@ -45,15 +45,14 @@ def test_every_documented_name_is_computed(api: FlaskClient) -> None:
 
 def test_rows_are_those_of_a_plain_computation(api: FlaskClient) -> None:
     """A moving average over candles that the API itself gave, by hand."""
-    query = "interval=1d&limit=20"
-    candles = api.get(f"/api/klines/BTCUSDT?{query}")
-    answer = answered(api.get(f"/api/indicators/BTCUSDT?type=SMA&period=5&{query}"))
-    data = candles.json["data"]
+    answer = answered(api.get("/api/indicators/BTCUSDT?type=SMA&period=5&interval=1d&limit=10"))
+    data = api.get("/api/klines/BTCUSDT?interval=1d&limit=14").json["data"]
     closes = np.array([candle["close"] for candle in data])
-    assert len(answer["values"]) == len(data) - 4
-    for row, candle, end in zip(answer["values"], data[4:], range(5, len(data) + 1), strict=True):
+    assert (len(answer["values"]), answer["warmup"]) == (10, 0)  # warmed up on what lies before
+    for row, candle, end in zip(answer["values"], data[4:], range(5, 15), strict=True):
         assert row["timestamp"] == candle["timestamp"]
-        assert row["value"] == pytest.approx(closes[end - 5 : end].mean())
+        # The last candle is open and moves between the two requests.
+        assert row["value"] == pytest.approx(closes[end - 5 : end].mean(), rel=1e-3)
 
 
 def test_bands_enclose_their_middle(api: FlaskClient) -> None:
@@ -64,9 +63,11 @@ def test_bands_enclose_their_middle(api: FlaskClient) -> None:
         assert row["lower"] <= row["middle"] == row["value"] <= row["upper"]
 
 
-def test_too_few_candles_give_no_row(api: FlaskClient) -> None:
-    answer = answered(api.get("/api/indicators/BTCUSDT?type=RSI&period=50&limit=10"))
-    assert (answer["values"], answer["warmup"]) == ([], 10)
+def test_too_few_candles_give_no_row(api: FlaskClient, lab: GridLab) -> None:
+    """The recording has less than a thousand days."""
+    answer = answered(api.get("/api/indicators/BTCUSDT?type=RSI&period=1000&interval=1d"))
+    assert answer["values"] == []
+    assert answer["warmup"] == len(lab.klines("BTCUSDT", "1d", 500))
 
 
 def test_small_letters(api: FlaskClient) -> None:

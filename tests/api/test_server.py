@@ -59,9 +59,16 @@ def test_a_taken_port_is_told_in_words(lab: GridLab) -> None:
             Server(lab, port=port).start()
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.2", "example.org", "::", ""])
-def test_only_loopback(lab: GridLab, host: str) -> None:
-    with pytest.raises(InvalidConfig, match="only loopback addresses are served"):
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.2", "example.org", "::"])
+def test_other_addresses_need_tokens(lab: GridLab, host: str) -> None:
+    server = Server(lab, host=host)
+    assert server.tokens is not None
+    assert server.app.test_client().get("/api/status").status_code == 401
+
+
+@pytest.mark.parametrize("host", ["", "a b", "x/y", "host:1"])
+def test_hosts_that_are_none(lab: GridLab, host: str) -> None:
+    with pytest.raises(InvalidConfig, match="give an address of this machine"):
         Server(lab, host=host)
 
 

@@ -299,6 +299,26 @@ def test_what_costs_more_than_the_whole_budget_is_never_renewed_ahead() -> None:
     assert [pattern.key for pattern in planner.due(6_880, 8)] == ["cheap"]
 
 
+def watched(kind: Kind, asked_ms: int) -> Prefetcher:
+    """A planner that saw ten seconds of reads, the last at `asked_ms`, and a load then."""
+    planner = Prefetcher()
+    for now_ms in range(asked_ms - 10_000, asked_ms + 1, 500):
+        planner.read("k", kind, None, now_ms)
+    planner.loaded("k", asked_ms, 100, False)
+    return planner
+
+
+def test_an_open_candle_is_not_renewed_before_it_closes() -> None:
+    planner = watched(open_candle(Interval.M1), 58_000)
+    assert planner.due(59_999, 8) == []
+    assert [pattern.key for pattern in planner.due(60_000, 8)] == ["k"]
+
+
+def test_a_pattern_that_has_died_is_not_renewed() -> None:
+    assert [pattern.key for pattern in watched(QUICK, 58_000).due(58_900, 8)] == ["k"]
+    assert watched(QUICK, 58_000).due(62_000, 8) == []
+
+
 def test_the_keys_that_are_watched_are_bounded() -> None:
     planner = Prefetcher()
     for i in range(prefetch.MAX_KEYS + 100):
@@ -310,7 +330,7 @@ def test_the_keys_that_are_watched_are_bounded() -> None:
     assert len(planner._queue) <= 4 * prefetch.MAX_KEYS
 
 
-# --- loads in the air ------------------------------------------------------------------------------
+# --- loads in the air -----------------------------------------------------------------------------
 
 
 def test_the_board_is_bounded() -> None:

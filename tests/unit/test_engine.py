@@ -347,3 +347,16 @@ def test_figures_of_the_process_are_measured(tmp_path: Path) -> None:
         figures = lab.performance()
     assert 0 < figures["engine_step_p50_ms"] <= figures["engine_step_p99_ms"] < 1000  # type: ignore[operator]
     assert 20 < figures["memory_mb"] < 2000  # type: ignore[operator]
+
+
+def test_indicators_come_from_the_cache_within_their_bound(slow: GridLab) -> None:
+    first = slow.indicator("BTCUSDT", "RSI", interval="1h", limit=10)
+    again = slow.indicator("BTCUSDT", "RSI", interval="1h", limit=10)
+    assert again is first and len(first.rows()) == 10
+    assert slow.cache.metrics().fresh_hits == 1
+    other = slow.indicator("BTCUSDT", "RSI", interval="1h", limit=11)
+    assert other is not first
+    with pytest.raises(NotFound):
+        slow.indicator("NOPEUSDT", "RSI")
+    with pytest.raises(InvalidInput, match="no indicator"):
+        slow.indicator("BTCUSDT", "MAGIC")

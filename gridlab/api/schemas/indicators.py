@@ -26,7 +26,8 @@ class IndicatorRow(Shape):
 
 
 class Indicators(Stamp):
-    """`/api/indicators`. The first `warmup` candles of the window have no row.
+    """`/api/indicators`. The first `warmup` candles of the window have no row: the history before
+    them is too short.
 
     `period` is null for an indicator that takes none; `main_line` is the line that `value` shows.
     The last row is as provisional as its candle, which may still be open.

@@ -1,0 +1,183 @@
+"""Server-sent events: what they tell, where they go on, and that they end."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from gridlab.api import Server
+from gridlab.api.errors import ApiError
+from gridlab.api.requests import TOPICS
+from gridlab.api.stream import MOST_STREAMS, Hub, Stream
+from gridlab.app.facade import GridLab
+from gridlab.client import Client
+
+Event = tuple[str, str, Any]
+
+
+@pytest.fixture
+def hub(lab: GridLab, running: str) -> Iterator[Hub]:
+    made = Hub(lab, heartbeat_s=0.3, most_events=50)
+    yield made
+    made.close()
+
+
+def events_of(part: bytes) -> list[Event]:
+    """(id, topic, data) of each event in a piece of a stream; comments are left out."""
+    found = []
+    for block in part.decode().split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+        if "data" in lines:
+            found.append((lines["id"], lines["event"], json.loads(lines["data"])))
+    return found
+
+
+def first_events(stream: Stream, count: int) -> list[Event]:
+    found: list[Event] = []
+    while len(found) < count:
+        found += events_of(next(stream))
+    return found
+
+
+def test_a_stream_begins_with_everything(hub: Hub) -> None:
+    stream = hub.open(TOPICS, "")
+    assert next(stream) == b"retry: 2000\n\n"
+    ((_, topic, data),) = events_of(next(stream))
+    assert topic == "resync"
+    assert set(data) == set(TOPICS) - {"fills"}
+    assert [bot["symbol"] for bot in data["bots"]] == ["BTCUSDT"]
+    assert data["prices"]["spot"]["BTCUSDT"] > 0
+    assert data["orders"]
+    stream.close()
+
+
+def test_only_the_chosen_topics(hub: Hub) -> None:
+    stream = hub.open(("prices", "snapshot"), "")
+    topics = {topic for _, topic, _ in first_events(stream, 12)}
+    assert topics == {"resync", "prices", "snapshot"}
+    stream.close()
+
+
+def test_going_on_after_the_last_event(hub: Hub) -> None:
+    stream = hub.open(("snapshot",), "")
+    seen = first_events(stream, 4)
+    stream.close()
+    again = hub.open(("snapshot",), seen[1][0])
+    more = first_events(again, 2)
+    assert [one[0] for one in more[:2]] == [one[0] for one in seen[2:4]]
+    sequences = [data["sequence"] for _, _, data in seen[1:]]
+    assert sequences == sorted(set(sequences))
+    again.close()
+
+
+@pytest.mark.parametrize("last", ["other-1", "x", "-", "99999999999999999999", "é-1"])
+def test_an_unknown_last_event_gives_everything(hub: Hub, last: str) -> None:
+    stream = hub.open(("snapshot",), last)
+    assert first_events(stream, 1)[0][1] == "resync"
+    stream.close()
+
+
+def test_a_slow_reader_is_told_everything_anew(hub: Hub) -> None:
+    """The ring overtakes it; its memory is the ring's, whatever it does."""
+    slow = hub.open(("snapshot", "prices"), "")
+    first_events(slow, 2)
+    deadline = time.monotonic() + 10
+    start = hub._last
+    while hub._last < start + 60 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(hub._ring) <= 50
+    assert events_of(next(slow))[0][1] == "resync"
+    slow.close()
+
+
+def test_silence_is_filled(hub: Hub) -> None:
+    stream = hub.open(("jobs",), "")
+    next(stream), next(stream)
+    begun = time.monotonic()
+    assert next(stream).startswith(b":")
+    assert 0.2 < time.monotonic() - begun < 2
+    stream.close()
+
+
+def test_the_number_is_bounded_and_given_back(hub: Hub) -> None:
+    streams = [hub.open(("jobs",), "") for _ in range(MOST_STREAMS)]
+    with pytest.raises(ApiError) as refused:
+        hub.open(("jobs",), "")
+    assert refused.value.status == 503
+    assert refused.value.headers["Retry-After"] == "10"
+    for stream in streams:
+        stream.close()
+        stream.close()
+    assert hub.streams == 0
+    hub.open(("jobs",), "").close()
+
+
+def test_jobs_orders_and_fills_are_told(lab: GridLab, hub: Hub) -> None:
+    stream = hub.open(("jobs", "fills", "orders"), "")
+    first_events(stream, 1)
+    job = lab.jobs.submit("demo", {"at": time.time()}, lambda handle: {"done": True})
+    states = []
+    for _, topic, data in first_events(stream, 1):
+        if topic == "jobs" and data["id"] == job.id:
+            states.append(data["state"])
+    deadline = time.monotonic() + 5
+    while "done" not in states and time.monotonic() < deadline:
+        states += [d["state"] for _, t, d in events_of(next(stream)) if t == "jobs"]
+    assert states[-1] == "done"
+    stream.close()
+
+
+def test_closing_ends_every_stream(lab: GridLab, running: str) -> None:
+    hub = Hub(lab)
+    stream = hub.open(("jobs",), "")
+    next(stream), next(stream)
+    threading.Timer(0.2, hub.close).start()
+    begun = time.monotonic()
+    assert list(stream) == []
+    assert time.monotonic() - begun < 3
+    with pytest.raises(ApiError):
+        hub.open(("jobs",), "")
+
+
+@pytest.mark.parametrize("query", ["topics=", "topics=nope", "topics=bots,", "x=1"])
+def test_wrong_topics(client: FlaskClient, query: str) -> None:
+    assert client.get(f"/api/stream?{query}").status_code == 400
+
+
+def test_over_a_socket(lab: GridLab, running: str) -> None:
+    """Heads at once, events as they come, and other calls go on beside many streams."""
+    with Server(lab, port=0) as server:
+        lines = []
+        for _ in range(MOST_STREAMS):
+            line = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+            line.sendall(b"GET /api/stream?topics=prices HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            lines.append(line)
+        assert all(b"text/event-stream" in line.recv(2000) for line in lines)
+        refused = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+        refused.sendall(b"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert refused.recv(2000).startswith(b"HTTP/1.1 503")
+        with Client(server.url) as client:
+            assert client.status()["api_status"] == "online"
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 3
+    for line in (*lines, refused):
+        line.close()
+
+
+def test_the_client_follows(lab: GridLab, running: str) -> None:
+    with Server(lab, port=0) as server, Client(server.url) as client:
+        found = []
+        for event in client.stream(["prices", "snapshot"]):
+            found.append(event)
+            if len(found) == 5:
+                break
+    assert found[0].topic == "resync"
+    assert {event.topic for event in found[1:]} <= {"prices", "snapshot"}
+    assert all(event.id for event in found)
