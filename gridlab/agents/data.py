@@ -1,7 +1,7 @@
 """The data agent: everybody's market data from one source, through one cache.
 
-Readers ask it and never the source, so that many waiting for one thing cost one request. Tickers of
-all symbols travel in one request, because that is what saves most; candles and rules by symbol. Each
+Readers ask it and never the source, so that many waiting for one thing cost one request. Tickers
+of all symbols travel in one request, because that is what saves most; candles go by symbol. Each
 answer says how old it is and whether it is stale. It decides nothing and trades nothing.
 """
 

@@ -1,16 +1,15 @@
 """Routes about models: RL, sentiment, tabular.
 
 This version has none of them. Each answer says so in its documented shape, with null for every
-number that nobody measured; what only a model could answer is refused as `model_unavailable`.
+number that nobody measured and every judgement that no model gave. A request that is wrong is
+refused as one all the same.
 """
 
 from __future__ import annotations
 
-from typing import Final
-
 from flask import Blueprint, Response
 
-from gridlab.api.errors import ApiError, language
+from gridlab.api.errors import language
 from gridlab.api.messages import say
 from gridlab.api.more_requests import RlRequest, TabularRequest, TextRequest
 from gridlab.api.requests import NoQuery
@@ -20,10 +19,13 @@ from gridlab.api.schemas.models import (
     OnnxModel,
     RewardWeights,
     RlBot,
+    RlPrediction,
     RlStatus,
+    SentimentAnalysis,
     SentimentModels,
     SentimentPerformance,
     SentimentStatus,
+    TabularPrediction,
     TrainingConfiguration,
     TrainingPerformance,
     TrainingProgress,
@@ -32,9 +34,6 @@ from gridlab.api.schemas.models import (
 from gridlab.api.wire import answer, find_instrument, read_body, read_query, stamp_of
 from gridlab.app.facade import GridLab
 from gridlab.domain.market import Market
-
-#: A request that is right and that only a model can answer, while there is none.
-_UNAVAILABLE: Final = 503
 
 
 def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
@@ -57,23 +56,50 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
 
     @blueprint.post("/api/sentiment/analyze")
     def sentiment_analyze() -> Response:
-        read_body(TextRequest)
-        raise model_unavailable("sentiment_missing", "sentiment_hint")
+        return answer(_analysis(lab, read_body(TextRequest).text))
 
     @blueprint.post("/api/model/predict/tabular")
     def predict_tabular() -> Response:
         _known_symbol(lab, read_body(TabularRequest).symbol)
-        raise model_unavailable("tabular_missing", "rl_hint")
+        return answer(
+            TabularPrediction(
+                prediction=None,
+                confidence=None,
+                model_used=None,
+                status="unavailable",
+                reason=say("tabular_missing", language()),
+                **stamp_of(lab.snapshot).parts,
+            )
+        )
 
     @blueprint.post("/api/model/predict/rl")
     def predict_rl() -> Response:
         _known_symbol(lab, read_body(RlRequest).symbol)
-        raise model_unavailable("rl_missing", "rl_hint")
+        return answer(
+            RlPrediction(
+                action=None,
+                confidence=None,
+                model_used=None,
+                status="unavailable",
+                reason=say("rl_missing", language()),
+                **stamp_of(lab.snapshot).parts,
+            )
+        )
 
 
-def model_unavailable(key: str, hint: str) -> ApiError:
-    """The refusal of what only a missing model could answer."""
-    return ApiError(_UNAVAILABLE, key, code="model_unavailable", hint=hint)
+def _analysis(lab: GridLab, text: str) -> SentimentAnalysis:
+    return SentimentAnalysis(
+        text=text,
+        sentiment=None,
+        confidence=None,
+        analyzer_used=None,
+        reasoning=None,
+        crypto_relevant=None,
+        raw_score=None,
+        status="unavailable",
+        reason=say("sentiment_missing", language()),
+        **stamp_of(lab.snapshot).parts,
+    )
 
 
 def _known_symbol(lab: GridLab, symbol: str | None) -> None:

@@ -31,7 +31,15 @@ from gridlab.api.schemas.debug import CacheCleared, ConfigView, LogEntry, Perfor
 from gridlab.api.schemas.indicators import Indicators
 from gridlab.api.schemas.jobs import JobList, JobShape
 from gridlab.api.schemas.metrics import Metrics
-from gridlab.api.schemas.models import RlStatus, SentimentStatus, SentimentTest, TrainingStatus
+from gridlab.api.schemas.models import (
+    RlPrediction,
+    RlStatus,
+    SentimentAnalysis,
+    SentimentStatus,
+    SentimentTest,
+    TabularPrediction,
+    TrainingStatus,
+)
 from gridlab.api.schemas.records import EventsPage, FillsPage, OrdersPage
 from gridlab.api.scopes import Scope
 
@@ -75,25 +83,27 @@ _MODELS: Final[dict[str, Route]] = {
     "sentiment_analyze": Route(
         scope=Scope.READ,
         tag="models",
-        summary="Judge a text; 503 while no sentiment model is there",
+        summary="Judge a text; nulls and the reason while no sentiment model is there",
         body=TextRequest,
-        errors=(503,),
+        answer=SentimentAnalysis,
         example=_TEXT,
     ),
     "predict_tabular": Route(
         scope=Scope.READ,
         tag="models",
-        summary="Predict from features; 503 while no tabular model is there",
+        summary="Predict from features; nulls and the reason while no tabular model is there",
         body=TabularRequest,
-        errors=(404, 503),
+        answer=TabularPrediction,
+        errors=(404,),
         example={"features": {"rsi": 41.5, "atr": 120.0}},
     ),
     "predict_rl": Route(
         scope=Scope.READ,
         tag="models",
-        summary="The policy's action for a market state; 503 while no policy is there",
+        summary="The policy's action for a state; null and the reason while no policy is there",
         body=RlRequest,
-        errors=(404, 503),
+        answer=RlPrediction,
+        errors=(404,),
         example={"state": {"rsi": 41.5, "adx": 18.0}},
     ),
 }

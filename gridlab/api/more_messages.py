@@ -64,14 +64,6 @@ MORE_TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Nenhum modelo tabular está nesta versão do GridLab; GET /api/indicators fornece os "
         "próprios atributos até que uma versão com um seja instalada",
     ),
-    "sentiment_hint": (
-        "Look at GET /api/sentiment/status for what is available",
-        "Veja em GET /api/sentiment/status o que está disponível",
-    ),
-    "rl_hint": (
-        "Look at GET /api/rl/status for what is available",
-        "Veja em GET /api/rl/status o que está disponível",
-    ),
     # checks
     "replay_no_connection": (
         "Replay opens no connection: prices come from recordings inside GridLab",

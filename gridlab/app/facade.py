@@ -98,6 +98,7 @@ class GridLab:
             MarketTime(self._market_ms), **self.settings.config.cache.model_dump()
         )
         self.log_ring = LogRing(secrets_of(self.settings.config))
+        self._shadow_tests = itertools.count(1)
         self._fresh = fresh
         self._engine: Engine | None = None
         self._lease: Lease | None = None
@@ -122,7 +123,10 @@ class GridLab:
         folder = self.settings.data_dir
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lease = Lease.acquire(self.settings.lease_path, f"gridlab in {folder}")
-        logging.getLogger("gridlab").addHandler(self.log_ring)
+        logger = logging.getLogger("gridlab")
+        logger.addHandler(self.log_ring)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(self.settings.config.logging.level)
         try:
             if self._fresh:
                 self._archive()
@@ -399,8 +403,7 @@ class GridLab:
             return GridLab(folder, config=self.settings.config, first_bot="BTCUSDT")
 
         # A number of its own for each, because a test of an hour ago says nothing about now.
-        number = sum(job.kind == "shadow_test" for job in self.jobs.all()) + 1
-        asked = {"seconds": seconds, "number": number}
+        asked = {"seconds": seconds, "number": next(self._shadow_tests)}
         return self.jobs.submit("shadow_test", asked, shadow_work(make, seconds))
 
     # --- crossing into the engine thread ----------------------------------------------------------

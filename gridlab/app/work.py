@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from gridlab.app.jobs import JobHandle
 from gridlab.clock import monotonic_s
+from gridlab.data.cache_core import IntelligentCache
 from gridlab.domain.snapshot import EngineState, Snapshot
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import GridLabError, InvalidInput
@@ -17,6 +18,8 @@ from gridlab.errors import GridLabError, InvalidInput
 
 class Watched(Protocol):
     """What a bounded run looks at; `GridLab` is one."""
+
+    cache: IntelligentCache
 
     @property
     def snapshot(self) -> Snapshot: ...
@@ -80,14 +83,17 @@ def _observe(lab: Watched, handle: JobHandle, seconds: float) -> dict[str, Any]:
     """Watch a running engine for `seconds` and count what it did."""
     began_s = monotonic_s()
     states: dict[int, Snapshot] = {}
+    verdict = ""
     while (ran_s := monotonic_s() - began_s) < seconds:
         snapshot = lab.snapshot
         states[snapshot.time_ms] = snapshot
+        verdict = _indicator_verdict(lab)
         if snapshot.state not in (EngineState.READY, EngineState.FINISHED):
             raise GridLabError(f"the engine became {snapshot.state}: {snapshot.reason}")
         handle.progress(ran_s / seconds, f"{len(states)} market states seen")
         handle.wait(LOOK_EVERY_S)
     trades = sum(bot.trade_count for bot in lab.snapshot.bots.values())
+    counted = lab.cache.metrics()
     complete = [state for state in states.values() if _is_complete(state)]
     return {
         "duration_seconds": round(monotonic_s() - began_s, 3),
@@ -95,11 +101,14 @@ def _observe(lab: Watched, handle: JobHandle, seconds: float) -> dict[str, Any]:
         "simulated_trades": trades,
         # No RL agent acts in this version, and none is invented.
         "rl_actions_generated": 0,
-        "cache_performance": {"hit_rate": None, "api_calls_saved": None},
+        "cache_performance": {
+            "hit_rate": round(counted.hit_rate, 4),
+            "api_calls_saved": counted.calls_saved,
+        },
         "data_quality": {
             "complete_market_states": len(complete),
             "valid_price_data": all(_has_valid_prices(state) for state in states.values()),
-            "indicator_calculations": _indicator_verdict(lab),
+            "indicator_calculations": verdict,
         },
     }
 

@@ -111,6 +111,40 @@ class SentimentStatus(Stamp):
     reason: str | None
 
 
+class SentimentAnalysis(Stamp):
+    """`/api/sentiment/analyze`; null is a judgement that no model gave, and `reason` says why."""
+
+    text: str
+    sentiment: str | None
+    confidence: float | None
+    analyzer_used: str | None
+    reasoning: str | None
+    crypto_relevant: bool | None
+    raw_score: float | None
+    status: ModelState
+    reason: str | None
+
+
+class TabularPrediction(Stamp):
+    """`/api/model/predict/tabular`."""
+
+    prediction: float | None
+    confidence: float | None
+    model_used: str | None
+    status: ModelState
+    reason: str | None
+
+
+class RlPrediction(Stamp):
+    """`/api/model/predict/rl`; the recommended action for the state that was handed in."""
+
+    action: str | None
+    confidence: float | None
+    model_used: str | None
+    status: ModelState
+    reason: str | None
+
+
 class GemmaTest(Shape):
     """One analyser's answer to a test; null is an answer that nobody gave."""
 
