@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Response, g, request
 from werkzeug.wrappers import Response as BaseResponse
@@ -19,9 +20,6 @@ from gridlab.api.register import ROUTES
 from gridlab.api.security import new_request_id
 from gridlab.clock import monotonic_s
 from gridlab.errors import Conflict
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 #: Milliseconds after which an answer is built anew although the engine published nothing.
 REBUILD_MS: Final = 50

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 
 from gridlab.api.blueprint import GridLabBlueprint, answer_miss, create_blueprint
 from gridlab.api.errors import MAX_BODY_BYTES
+from gridlab.api.scopes import Scope
 from gridlab.api.security import is_loopback
 from gridlab.api.serving import Listener, listener
 from gridlab.api.tokens import Tokens
@@ -99,6 +100,11 @@ class Server:
         self.app = _app_of(self._blueprint)
         self._server: Listener | None = None
         self._thread: threading.Thread | None = None
+
+    @property
+    def page_token(self) -> str | None:
+        """The token for pages that watch and trade; None where none is asked for."""
+        return None if self.tokens is None else self.tokens.of(Scope.TRADE)
 
     @property
     def url(self) -> str:

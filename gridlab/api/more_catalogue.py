@@ -193,6 +193,7 @@ _CONTROL: Final[dict[str, Route]] = {
         summary="Whether the kill switch is pulled, and why",
         answer=KillState,
     ),
+    # Whoever may trade may stop everything; only an admin may allow it again.
     "kill": Route(
         scope=Scope.TRADE,
         tag="control",
@@ -256,7 +257,7 @@ _INSIDE: Final[dict[str, Route]] = {
         example={"lines": 50},
     ),
     "debug_performance": Route(
-        scope=Scope.READ,
+        scope=Scope.ADMIN,
         tag="debug",
         summary="Processor, memory, and how long the engine's steps take",
         answer=Performance,

@@ -8,7 +8,6 @@ that is missing here; at run time such a route asks for the strongest scope.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
@@ -16,18 +15,8 @@ from gridlab.api.catalogue import BASE_ROUTES, Route
 from gridlab.api.more_catalogue import MORE_ROUTES
 from gridlab.api.scopes import Scope
 
-#: Routes that show or stop the whole installation and not one grid.
-_FOR_ADMINS: Final = frozenset({"kill", "debug_performance"})
-
-
-def _settled(name: str, route: Route) -> Route:
-    return replace(route, scope=Scope.ADMIN) if name in _FOR_ADMINS else route
-
-
 #: Endpoint name to its route.
-ROUTES: Final[Mapping[str, Route]] = MappingProxyType(
-    {name: _settled(name, route) for name, route in {**BASE_ROUTES, **MORE_ROUTES}.items()}
-)
+ROUTES: Final[Mapping[str, Route]] = MappingProxyType({**BASE_ROUTES, **MORE_ROUTES})
 
 
 def scope_of(endpoint: str) -> Scope:

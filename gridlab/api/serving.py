@@ -15,7 +15,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable
 from http.client import responses
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
@@ -67,6 +67,15 @@ class Handler(WSGIRequestHandler):
 
     def run_wsgi(self) -> None:
         """Answer one request and leave the connection ready for the next."""
+        listener = cast(Listener, self.server)
+        listener.answering.add(self.connection)
+        try:
+            self._answer()
+        finally:
+            listener.answering.discard(self.connection)
+            self.close_connection |= listener.is_stopping
+
+    def _answer(self) -> None:
         length = self._content_length()
         if length is None:
             self.send_error(400, "Content-Length is not a number")
@@ -202,6 +211,8 @@ class Listener(ThreadedWSGIServer):
 
     def __init__(self, *args: Any, **named: Any) -> None:
         self._open: set[socket.socket] = set()
+        self.answering: set[socket.socket] = set()
+        self.is_stopping = False
         self._lock = threading.Lock()
         super().__init__(*args, **named)
 
@@ -224,12 +235,14 @@ class Listener(ThreadedWSGIServer):
         """Say nothing: what broke inside was logged where it broke, a lost client is no news."""
 
     def hang_up(self) -> None:
-        """End every open connection once its present answer is out."""
+        """End every idle connection now, and each other one once its present answer is out."""
+        self.is_stopping = True
         with self._lock:
             connections = list(self._open)
         for connection in connections:
+            is_busy = connection in self.answering
             try:
-                connection.shutdown(socket.SHUT_RD)
+                connection.shutdown(socket.SHUT_RD if is_busy else socket.SHUT_RDWR)
             except OSError:
                 continue  # it is gone already
 

@@ -80,8 +80,10 @@ def read_json() -> dict[str, Any]:
     if not raw.strip():
         raise ApiError(400, "body_empty", code="bad_json")
     try:
-        sent = _parse(raw.decode("utf-8"))
-    except UnicodeDecodeError:
+        text = raw.decode("utf-8")
+        _refuse_half_characters(text)
+        sent = _parse(text)
+    except UnicodeError:
         raise ApiError(400, "body_not_utf8", code="bad_json") from None
     except json.JSONDecodeError as error:
         raise ApiError(
@@ -92,6 +94,12 @@ def read_json() -> dict[str, Any]:
     if not isinstance(sent, dict):
         raise invalid([Problem("", "not_object", received=shortened(sent))])
     return sent
+
+
+def _refuse_half_characters(text: str) -> None:
+    """Raise `UnicodeEncodeError` for an escape such as \\ud800, which no answer could repeat."""
+    if "\\u" in text:
+        json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8")
 
 
 def _parse(text: str) -> object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import secrets
 import signal
 import sys
 import threading
@@ -28,6 +29,9 @@ class Server(Protocol):
 
     @property
     def url(self) -> str: ...
+
+    @property
+    def page_token(self) -> str | None: ...
 
     def __enter__(self) -> object: ...
 
@@ -119,7 +123,14 @@ def _children(
 ) -> dict[str, ChildServer]:
     logs = lab.settings.log_path.parent
     children = {
-        "Dashboard": launch_voila(server.url, _dash_port(lab, options), logs / "voila.log"),
+        "Dashboard": launch_voila(
+            server.url,
+            _dash_port(lab, options),
+            logs / "voila.log",
+            # Where the API asks who is there, the page that holds a token asks too.
+            token=secrets.token_urlsafe(24) if server.page_token else None,
+            api_token=server.page_token,
+        ),
     }
     stack.enter_context(children["Dashboard"])
     if options.with_lab:

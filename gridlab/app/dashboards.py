@@ -99,6 +99,7 @@ def launch_voila(
     log_path: Path,
     *,
     token: str | None = None,
+    api_token: str | None = None,
     notebook: Path | None = None,
     preheat: int = 0,
     ready_timeout_s: float = READY_TIMEOUT_S,
@@ -110,6 +111,7 @@ def launch_voila(
         port: on loopback; 8866 by default in the command.
         log_path: gets what Voila prints.
         token: what a viewer must know; None leaves the page open to this machine's users.
+        api_token: what the page must know to ask the engine; None where it asks for none.
         notebook: the page; `dashboards/grid_live.ipynb` by default.
         preheat: kernels that wait ready for a viewer, about 45 MB each.
 
@@ -147,6 +149,8 @@ def launch_voila(
     # The user's own Jupyter settings and secrets have no part in this page.
     own = str(_runtime(log_path))
     environment = {"GRIDLAB_API_URL": api_url, "JUPYTER_DATA_DIR": own, "JUPYTER_CONFIG_DIR": own}
+    if api_token:
+        environment["GRIDLAB_API_TOKEN"] = api_token
     child = _start("voila", arguments, url, log_path, environment)
     return _ready(child, f"{base}/voila/static/voila.js", ready_timeout_s)
 

@@ -96,9 +96,9 @@ def test_an_unknown_route_needs_the_strongest_scope() -> None:
 
 
 def test_what_changes_trading_is_never_open_to_readers(app: Flask) -> None:
-    for name in ("grid_start", "grid_stop", "grid_config", "cancel_job", "backtest"):
+    for name in ("grid_start", "grid_stop", "grid_config", "cancel_job", "backtest", "kill"):
         assert scope_of(name) is Scope.TRADE
-    for name in ("change_operation_mode", "kill", "revive", "debug_cache_clear"):
+    for name in ("change_operation_mode", "revive", "debug_cache_clear"):
         assert scope_of(name) is Scope.ADMIN
     for name in ("debug_logs", "debug_config", "debug_performance"):
         assert scope_of(name) is Scope.ADMIN

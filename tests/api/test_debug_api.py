@@ -54,7 +54,9 @@ def test_the_latest_lines_oldest_first(api: FlaskClient) -> None:
     assert isinstance(entry["timestamp"], int)
 
 
-def test_hostile_lines_are_plain_text(api: FlaskClient) -> None:
+def test_hostile_lines_are_plain_text(api: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Not into the test report, which cannot be written in half characters.
+    monkeypatch.setattr(logging.getLogger("gridlab"), "propagate", False)
     log.warning("<script>%s\ud800\x00", "alert(1)")
     entry = api.get("/api/debug/logs?lines=1").json[0]
     assert entry["message"].startswith("<script>alert(1)")

@@ -52,7 +52,7 @@ def test_a_stream_begins_with_everything(hub: Hub) -> None:
     ((_, topic, data),) = events_of(next(stream))
     assert topic == "resync"
     assert set(data) == set(TOPICS) - {"fills"}
-    assert [bot["symbol"] for bot in data["bots"]] == ["BTCUSDT"]
+    assert "BTCUSDT" in [bot["symbol"] for bot in data["bots"]]
     assert data["prices"]["spot"]["BTCUSDT"] > 0
     assert data["orders"]
     stream.close()

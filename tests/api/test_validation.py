@@ -342,3 +342,12 @@ def test_wide_grids_that_reach_for_zero_are_answered(client: FlaskClient, spacin
 @given(raw=st.binary(max_size=200))
 def test_any_bytes_are_answered(client: FlaskClient, raw: bytes) -> None:
     assert_plain(post(client, raw))
+
+
+@pytest.mark.parametrize("path", ["/api/grid/stop", "/api/grid/config", "/api/kill"])
+@pytest.mark.parametrize(
+    "body", [b'{"symbol": "\\ud800"}', b'{"\\udfff": 1}', b'{"\\ud800": 1, "\\ud800": 2}']
+)
+def test_half_a_character_is_refused_in_words(client: FlaskClient, path: str, body: bytes) -> None:
+    reply = client.post(path, data=body, content_type="application/json")
+    assert reply.status_code == 400 and reply.json["error"]["code"] == "bad_json"

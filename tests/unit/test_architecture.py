@@ -65,7 +65,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "llm": ("ollama",),
     "rl": ("gymnasium", "onnxruntime", "numpy"),
     "app": ("yaml", "pydantic", "pydantic_core", "psutil"),
-    "api": ("flask", "werkzeug", "pydantic", "pydantic_core"),
+    "api": ("flask", "werkzeug", "pydantic", "pydantic_core", "prometheus_client"),
     "widgets": ("ipywidgets", "anywidget", "traitlets", "IPython"),
     "client": ("httpx",),
     "testing": ("hypothesis", "pytest"),
