@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 from gridlab.agents.bot import Bot
@@ -21,6 +22,8 @@ from gridlab.domain.snapshot import Recovery
 from gridlab.errors import JournalMismatch
 from gridlab.grid.engine import Phase
 from gridlab.grid.lifecycle import Order, OrderState
+
+log = logging.getLogger(__name__)
 
 
 def rebuild(journal: EventStore) -> dict[str, Bot]:
@@ -76,6 +79,7 @@ async def recover(trader: Trader) -> None:
             fills_found=bot.grid.trade_count - trades_before[run],
             orders_resent=sum(1 for owner, _ in undelivered if owner == run),
         )
+        log.info("grid %s on %s recovered: %s", run, bot.symbol, bot.recovery)
 
 
 async def _undelivered(trader: Trader) -> list[tuple[str, OrderRequest]]:

@@ -19,7 +19,7 @@ from gridlab.agents.supervisor import Supervisor
 from gridlab.app.build import Session, open_session
 from gridlab.app.killswitch import KillSwitch
 from gridlab.app.settings import Settings
-from gridlab.clock import SystemClock
+from gridlab.clock import SystemClock, iso
 from gridlab.domain.events import StopPolicy
 from gridlab.domain.market import Market
 from gridlab.domain.orders import ClientId, OrderReport, Trade
@@ -29,6 +29,7 @@ from gridlab.domain.spec import GridSpec
 from gridlab.errors import Conflict, InvalidSpec, NotFound, StorageError
 from gridlab.grid.preflight import plan_grid
 from gridlab.grid.view import bot_snapshot
+from gridlab.money import text
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,12 @@ class Engine:
             session = self.session = open_session(self.settings, self._wall, self._publish_step)
             work.append(asyncio.create_task(session.trader.run()))
             await self._recover(session)
+            log.info(
+                "ready at market time %s: %d grids, journal of %d entries",
+                iso(session.clock.now_ms()),
+                len(session.trader.bots),
+                session.journal.length,
+            )
             self._set_state(EngineState.READY, "")
             self._tell_ready(None)
             work.append(asyncio.create_task(self._play(session)))
@@ -181,17 +188,20 @@ class Engine:
             raise InvalidSpec(*failures)
         bot = session.trader.start_grid(spec, plan.instrument, plan.reference_price)
         await session.trader.idle()
+        log.info("grid %s started on %s at %s", bot.run, bot.symbol, text(plan.reference_price))
         return bot
 
     async def stop_grid(self, symbol: str, policy: StopPolicy) -> BotSnapshot:
         session = self._usable()
         bot = session.trader.stop_grid(symbol, "stopped by the user", policy)
         await session.trader.idle()
+        log.info("grid %s on %s is %s (%s its base)", bot.run, symbol, bot.grid.phase, policy)
         return self._published(bot)
 
     async def kill(self, reason: str) -> tuple[BotSnapshot, ...]:
         """Refuse new grids, durably, and stop every bot; what the bots then are."""
         self.kill_switch.pull(reason)
+        log.warning("kill switch pulled: %s", reason)
         session = self._usable()
         stopped = [bot for bot in session.trader.bots.values() if bot.started and not bot.is_over]
         for bot in stopped:
@@ -204,6 +214,7 @@ class Engine:
     async def revive(self) -> None:
         """Allow new grids again; no stopped bot is started."""
         self.kill_switch.release()
+        log.warning("kill switch released")
         self._publish()
 
     async def orders(

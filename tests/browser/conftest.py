@@ -78,8 +78,9 @@ class Workbench:
             self.process.wait(20)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """Ends with its module: as long as it lives, Playwright holds this thread's event loop."""
     for module in ("playwright", "voila"):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed: pip install 'gridlab[all]'")
@@ -93,7 +94,7 @@ def browser() -> Iterator[Any]:
         running.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workbench]:
     bench = Workbench(tmp_path_factory.mktemp("browser") / "data")
     bench.start()
@@ -101,7 +102,7 @@ def workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workbench]:
     bench.end(signal.SIGTERM)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dashboard_url(workbench: Workbench) -> Iterator[str]:
     log_path = workbench.data_dir.parent / "logs" / "voila.log"
     with launch_voila(workbench.url, free_port(), log_path) as voila:
