@@ -9,10 +9,9 @@ from flask import Blueprint, Response
 
 from gridlab.api.errors import ApiError, language, render
 from gridlab.api.messages import say
-from gridlab.api.more_requests import TextRequest
-from gridlab.api.more_wire import answer_by_alias
 from gridlab.api.ollama import Answered, Ollama
 from gridlab.api.requests import MarketQuery, NoQuery
+from gridlab.api.requests_tools import TextRequest
 from gridlab.api.schemas import ErrorBody
 from gridlab.api.schemas.checks import (
     AiModelsTest,
@@ -37,6 +36,7 @@ from gridlab.api.shadow import add_shadow_route
 from gridlab.api.translation import translate
 from gridlab.api.wire import (
     answer,
+    answer_by_alias,
     find_instrument,
     read_body,
     read_query,

@@ -5,15 +5,14 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from gridlab.api.errors import Problem, invalid, language
-from gridlab.api.grid import _asked_grid
+from gridlab.api.grid import asked_grid
 from gridlab.api.messages import say
-from gridlab.api.more_requests import KillRequest, NoBody
-from gridlab.api.more_wire import read_optional_body
 from gridlab.api.requests import NoQuery
+from gridlab.api.requests_tools import KillRequest, NoBody
 from gridlab.api.schemas import CalculatedParams, GridStatus, finding_shape
 from gridlab.api.schemas.control import Killed, KillState, Preflight, Revived
 from gridlab.api.translation import translate
-from gridlab.api.wire import answer, read_query, stamp_of
+from gridlab.api.wire import answer, read_optional_body, read_query, stamp_of
 from gridlab.app.facade import GridLab
 from gridlab.errors import NotFound
 
@@ -42,7 +41,7 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
 
 def _preflight(lab: GridLab) -> Preflight:
     """The plan with every rule, whether or not the grid may start; changes nothing."""
-    spec = _asked_grid(lab)
+    spec = asked_grid(lab)
     try:
         plan = lab.preflight(spec)
     except NotFound as error:  # the symbol exists, yet has no price at this market time

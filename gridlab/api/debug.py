@@ -10,11 +10,10 @@ from flask import Blueprint, Response
 
 from gridlab.api.errors import language
 from gridlab.api.messages import say
-from gridlab.api.more_requests import LogsQuery, NoBody
-from gridlab.api.more_wire import fitting, read_optional_body
 from gridlab.api.requests import NoQuery
+from gridlab.api.requests_tools import LogsQuery, NoBody
 from gridlab.api.schemas.debug import CacheCleared, ConfigView, LogEntry, Performance
-from gridlab.api.wire import answer, answer_list, read_query, stamp_of
+from gridlab.api.wire import answer, answer_list, fitting, read_optional_body, read_query, stamp_of
 from gridlab.app.facade import GridLab
 from gridlab.clock import iso
 

@@ -80,17 +80,17 @@ def find_bot(lab: GridLab, symbol: str) -> BotSnapshot:
     return bot
 
 
-def _asked_grid(lab: GridLab) -> GridSpec:
+def asked_grid(lab: GridLab) -> GridSpec:
     """The body as a spec; raises `ApiError` with every problem, an unknown symbol included."""
     sent = read_json()
     asked, problems = examine(GridRequest, sent)
     if asked is not None:
-        found = _symbol_problem(lab, asked.symbol, asked.config.market_type)
-        problems = [found] if found else _range_problems(lab, asked)
+        found = symbol_problem(lab, asked.symbol, asked.config.market_type)
+        problems = [found] if found else range_problems(lab, asked)
         if not problems:
-            return _spec(lab, asked.symbol, asked.config)
+            return spec_of(lab, asked.symbol, asked.config)
     elif not any(problem.field == "symbol" for problem in problems):
-        found = _symbol_problem(lab, str(sent["symbol"]).upper(), _market_of(sent.get("config")))
+        found = symbol_problem(lab, str(sent["symbol"]).upper(), _market_of(sent.get("config")))
         problems = ([found] if found else []) + problems
     raise invalid(problems, "config_invalid")
 
@@ -101,7 +101,7 @@ def _market_of(config: object) -> Market:
     return Market.FUTURES if named == Market.FUTURES.value else Market.SPOT
 
 
-def _symbol_problem(lab: GridLab, symbol: str, market: Market) -> Problem | None:
+def symbol_problem(lab: GridLab, symbol: str, market: Market) -> Problem | None:
     try:
         lab.instrument(symbol, market)
     except NotFound:
@@ -109,7 +109,7 @@ def _symbol_problem(lab: GridLab, symbol: str, market: Market) -> Problem | None
     return None
 
 
-def _range_problems(lab: GridLab, asked: GridRequest) -> list[Problem]:
+def range_problems(lab: GridLab, asked: GridRequest) -> list[Problem]:
     """Prices that the venue takes from nobody."""
     rules = lab.instrument(asked.symbol, asked.config.market_type)
     low, high = asked.config.lower_price, asked.config.upper_price
@@ -123,7 +123,7 @@ def _range_problems(lab: GridLab, asked: GridRequest) -> list[Problem]:
     return problems
 
 
-def _spec(lab: GridLab, symbol: str, config: GridConfig) -> GridSpec:
+def spec_of(lab: GridLab, symbol: str, config: GridConfig) -> GridSpec:
     """The domain's spec; without a size, the configured one for this symbol."""
     quantity, investment = config.quantity, config.investment
     if quantity is None and investment is None:
@@ -160,7 +160,7 @@ def _planned(lab: GridLab, spec: GridSpec) -> GridPlan:
 
 
 def _validate(lab: GridLab) -> ConfigAnswer:
-    plan = _planned(lab, _asked_grid(lab))
+    plan = _planned(lab, asked_grid(lab))
     tongue = language()
     findings = [finding_shape(f, translate(f.message, tongue)) for f in plan.findings]
     return ConfigAnswer(
@@ -172,7 +172,7 @@ def _validate(lab: GridLab) -> ConfigAnswer:
 
 
 def _start(lab: GridLab) -> GridStarted:
-    spec = _asked_grid(lab)
+    spec = asked_grid(lab)
     running = lab.snapshot.bots.get(spec.symbol)
     if running is not None and is_active(running):
         raise ApiError(409, "bot_running", hint="bot_running_hint", symbol=spec.symbol)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from gridlab.api.more_requests import IndicatorQuery
+from gridlab.api.requests_tools import IndicatorQuery
 from gridlab.api.schemas.indicators import Indicators, indicator_row, main_line
 from gridlab.api.wire import answer, find_instrument, read_query, read_symbol, stamp_of
 from gridlab.app.facade import GridLab

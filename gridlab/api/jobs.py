@@ -8,12 +8,11 @@ from typing import TypeVar
 from flask import Blueprint, Response, url_for
 
 from gridlab.api.errors import ApiError, Problem, invalid
-from gridlab.api.grid import _range_problems, _spec, _symbol_problem
-from gridlab.api.more_requests import BacktestRequest
-from gridlab.api.more_wire import ACCEPTED, fitting
+from gridlab.api.grid import range_problems, spec_of, symbol_problem
 from gridlab.api.requests import GridRequest, NoQuery, examine, shortened
+from gridlab.api.requests_tools import BacktestRequest
 from gridlab.api.schemas.jobs import AnyJob, JobList, JobShape, JobSummary
-from gridlab.api.wire import answer, read_json, read_query, stamp_of
+from gridlab.api.wire import ACCEPTED, answer, fitting, read_json, read_query, stamp_of
 from gridlab.app.facade import GridLab
 from gridlab.domain.market import Market
 from gridlab.errors import Conflict, NotFound
@@ -91,7 +90,7 @@ def _find(lab: GridLab, job_id: str) -> AnyJob:
 
 def _backtest(lab: GridLab) -> AnyJob:
     asked = _asked_backtest(lab, read_json())
-    spec = _spec(lab, asked.symbol, asked.config)
+    spec = spec_of(lab, asked.symbol, asked.config)
     return submitted(
         lambda: lab.submit_backtest(
             spec, start_ms=asked.start_ms, end_ms=asked.end_ms, fill_rule=asked.fill_rule
@@ -117,8 +116,8 @@ def _more_problems(lab: GridLab, asked: BacktestRequest) -> list[Problem]:
     market = asked.config.market_type
     if market is not Market.SPOT:
         return [Problem("config.market_type", "backtest_spot_only", received=market.value)]
-    unknown = _symbol_problem(lab, asked.symbol, market)
-    problems = [unknown] if unknown else _range_problems(lab, asked)
+    unknown = symbol_problem(lab, asked.symbol, market)
+    problems = [unknown] if unknown else range_problems(lab, asked)
     start_ms, end_ms = asked.start_ms, asked.end_ms
     if start_ms is not None and end_ms is not None and start_ms >= end_ms:
         problems.append(Problem("start_ms", "span_crossed", received=str(start_ms)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gridlab.api.more_messages import MORE_TEXTS
+from gridlab.api.messages_tools import TOOL_TEXTS
 
 ENGLISH: Final = "en"
 PORTUGUESE: Final = "pt"
@@ -317,7 +317,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     # the words of the engine, passed on
     "as_told": ("{reason}", "{reason}"),
-    **MORE_TEXTS,
+    **TOOL_TEXTS,
 }
 
 

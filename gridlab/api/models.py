@@ -11,8 +11,8 @@ from flask import Blueprint, Response
 
 from gridlab.api.errors import language
 from gridlab.api.messages import say
-from gridlab.api.more_requests import RlRequest, TabularRequest, TextRequest
 from gridlab.api.requests import NoQuery
+from gridlab.api.requests_tools import RlRequest, TabularRequest, TextRequest
 from gridlab.api.schemas import is_active
 from gridlab.api.schemas.models import (
     GemmaModel,

@@ -12,8 +12,7 @@ from typing import TypeVar
 from flask import Blueprint, Response
 from pydantic import BaseModel
 
-from gridlab.api.more_requests import EventsQuery, FillsQuery, OrdersQuery
-from gridlab.api.more_wire import fitting
+from gridlab.api.requests_tools import EventsQuery, FillsQuery, OrdersQuery
 from gridlab.api.schemas.records import (
     EventRecord,
     EventsPage,
@@ -22,7 +21,7 @@ from gridlab.api.schemas.records import (
     OrderRecord,
     OrdersPage,
 )
-from gridlab.api.wire import answer, find_instrument, read_query, stamp_of
+from gridlab.api.wire import answer, find_instrument, fitting, read_query, stamp_of
 from gridlab.app.facade import GridLab
 from gridlab.domain.market import Market
 

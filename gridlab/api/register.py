@@ -12,11 +12,11 @@ from types import MappingProxyType
 from typing import Final
 
 from gridlab.api.catalogue import BASE_ROUTES, Route
-from gridlab.api.more_catalogue import MORE_ROUTES
+from gridlab.api.catalogue_tools import TOOL_ROUTES
 from gridlab.api.scopes import Scope
 
 #: Endpoint name to its route.
-ROUTES: Final[Mapping[str, Route]] = MappingProxyType({**BASE_ROUTES, **MORE_ROUTES})
+ROUTES: Final[Mapping[str, Route]] = MappingProxyType({**BASE_ROUTES, **TOOL_ROUTES})
 
 
 def scope_of(endpoint: str) -> Scope:

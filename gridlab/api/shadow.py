@@ -14,7 +14,7 @@ from flask import Blueprint, Response
 from gridlab.api.errors import ApiError, language
 from gridlab.api.jobs import accepted, submitted
 from gridlab.api.messages import say
-from gridlab.api.more_requests import ShadowQuery
+from gridlab.api.requests_tools import ShadowQuery
 from gridlab.api.schemas.checks import ShadowRun, ShadowTest
 from gridlab.api.schemas.jobs import AnyJob
 from gridlab.api.wire import answer, read_query, stamp_of

@@ -7,7 +7,7 @@ import pytest
 from extra import answered, client_of, refused
 from flask.testing import FlaskClient
 
-from gridlab.api.more_requests import INDICATORS
+from gridlab.api.requests_tools import INDICATORS
 from gridlab.app.facade import GridLab
 from gridlab.research.indicators import INDICATORS as COMPUTED
 

@@ -128,7 +128,7 @@ def test_a_page_of_large_items_is_cut(api: FlaskClient, monkeypatch: pytest.Monk
 
 
 def small_fitting(shapes: Any) -> Any:
-    from gridlab.api.more_wire import fitting
+    from gridlab.api.wire import fitting
 
     return fitting(shapes, 4_000)
 

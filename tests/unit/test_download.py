@@ -145,7 +145,7 @@ def test_what_was_fetched_before_a_failure_is_kept(server: KlinesServer, history
     assert history.load("BTCUSDT", M1) == recorded
 
 
-def test_no_more_requests_at_once_than_allowed(server: KlinesServer, history: History) -> None:
+def test_no_requests_tools_at_once_than_allowed(server: KlinesServer, history: History) -> None:
     server.delay_s = 0.05
     seen: list[Progress] = []
     end_ms = MARCH_MS + 9 * DAY

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 #: key -> (English, Portuguese).
-MORE_TEXTS: Final[dict[str, tuple[str, str]]] = {
+TOOL_TEXTS: Final[dict[str, tuple[str, str]]] = {
     # fields of a body or a query
     "text_empty": ("{field} must not be empty", "{field} não pode ser vazio"),
     "text_too_long": (

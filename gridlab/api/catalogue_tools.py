@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from gridlab.api.catalogue import Route
-from gridlab.api.more_requests import (
+from gridlab.api.requests import GridRequest, MarketQuery
+from gridlab.api.requests_tools import (
     BacktestRequest,
     EventsQuery,
     FillsQuery,
@@ -24,7 +25,6 @@ from gridlab.api.more_requests import (
     TabularRequest,
     TextRequest,
 )
-from gridlab.api.requests import GridRequest, MarketQuery
 from gridlab.api.schemas.checks import AiModelsTest, ConnectionTest, ShadowTest, SymbolValidation
 from gridlab.api.schemas.control import Killed, KillState, Preflight, Revived
 from gridlab.api.schemas.debug import CacheCleared, ConfigView, LogEntry, Performance
@@ -278,6 +278,6 @@ _INSIDE: Final[dict[str, Route]] = {
 }
 
 #: Endpoint name to its route.
-MORE_ROUTES: Final[Mapping[str, Route]] = MappingProxyType(
+TOOL_ROUTES: Final[Mapping[str, Route]] = MappingProxyType(
     {**_INDICATORS, **_MODELS, **_CHECKS, **_JOBS, **_CONTROL, **_RECORDS, **_INSIDE}
 )
