@@ -41,7 +41,8 @@ check: install-all
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy --strict $(TYPED)
-	$(RUN) -m pytest -n $(JOBS) --dist loadscope -m 'not slow and not browser' tests/unit
+	GRIDLAB_FAST=1 $(RUN) -m pytest -n $(JOBS) --dist loadscope \
+	    -m 'not slow and not browser' tests/unit
 
 bench: install-all
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(RUN) "$$file" $(ARGS) || exit 1; done

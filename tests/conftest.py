@@ -23,7 +23,12 @@ settings.register_profile(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+# For `make check`: the same properties on fewer examples; `make test` has them all.
+settings.register_profile("fast", deadline=None, print_blob=True, max_examples=25)
+if os.environ.get("GRIDLAB_FAST"):
+    settings.load_profile("fast")
+else:
+    settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 LOOPBACK = ("127.", "::1", "localhost", "::ffff:127.")
 

@@ -169,6 +169,7 @@ def test_equals_the_replay_with_partial_fills(tmp_path: Path) -> None:
     assert_equal_runs(played, result)
 
 
+@pytest.mark.slow
 def test_equals_the_replay_where_slots_fall_vacant(tmp_path: Path) -> None:
     """A spacing below the fees drains the account until buys are refused and tried again."""
     spec = spec_of(spacing=Decimal("0.0005"), levels=40, allow_unprofitable=True)

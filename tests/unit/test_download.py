@@ -145,7 +145,7 @@ def test_what_was_fetched_before_a_failure_is_kept(server: KlinesServer, history
     assert history.load("BTCUSDT", M1) == recorded
 
 
-def test_no_requests_tools_at_once_than_allowed(server: KlinesServer, history: History) -> None:
+def test_no_more_requests_at_once_than_allowed(server: KlinesServer, history: History) -> None:
     server.delay_s = 0.05
     seen: list[Progress] = []
     end_ms = MARCH_MS + 9 * DAY
@@ -249,6 +249,7 @@ sys.exit(run_fetch(Namespace(symbol=["BTCUSDT"], interval="1m", start=int(start)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_download_goes_on_where_it_was(server: KlinesServer, history: History) -> None:
     """Real processes, killed at different moments; the last one is left alone."""
     server.delay_s = 0.01
