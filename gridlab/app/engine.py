@@ -26,7 +26,7 @@ from gridlab.domain.orders import ClientId, OrderReport, Trade
 from gridlab.domain.plan import GridPlan, Severity
 from gridlab.domain.snapshot import BotSnapshot, EngineState, Mode, Snapshot
 from gridlab.domain.spec import GridSpec
-from gridlab.errors import Conflict, InvalidSpec, NotFound, StorageError
+from gridlab.errors import Conflict, InvalidSpec, StorageError
 from gridlab.grid.preflight import plan_grid
 from gridlab.grid.view import bot_snapshot
 from gridlab.money import text
@@ -80,7 +80,8 @@ class Engine:
 
     async def _live(self) -> None:
         """One session: recover, play to the end, then keep answering."""
-        self._state = EngineState.RECOVERING
+        self.session = None
+        self._set_state(EngineState.RECOVERING, self._supervisor.last_error)
         work: list[asyncio.Task[None]] = []
         try:
             self.session_number += 1
@@ -106,6 +107,7 @@ class Engine:
             if not self._was_ready:
                 self._tell_ready(error)
                 raise asyncio.CancelledError from error
+            self._set_state(EngineState.RECOVERING, f"{type(error).__name__}: {error}")
             raise
         finally:
             for task in work:
@@ -263,14 +265,6 @@ class Engine:
             raise Conflict(f"the engine is {self._state}; try again when it is ready")
         return self.session
 
-    def bot_on(self, symbol: str) -> Bot:
-        session = self._usable()
-        try:
-            return session.trader.bot(symbol)
-        except NotFound:
-            session.market.instrument(Market.SPOT, symbol)
-            raise
-
     # --- snapshots --------------------------------------------------------------------------------
 
     def _set_state(self, state: EngineState, reason: str) -> None:
@@ -288,12 +282,14 @@ class Engine:
     def _publish(self) -> None:
         session = self.session
         self._sequence += 1
-        if session is None or self._state is EngineState.RECOVERING:
-            self.snapshot = self._blank()
-        elif self._state in (EngineState.STOPPED, EngineState.FAILED):
+        if session is None or self._state not in (EngineState.READY, EngineState.FINISHED):
             # The books may be closed or half changed: keep the last good picture and say so.
             self.snapshot = replace(
-                self.snapshot, sequence=self._sequence, state=self._state, reason=self._reason
+                self.snapshot,
+                sequence=self._sequence,
+                state=self._state,
+                reason=self._reason,
+                agents=(self._supervisor.health(self.snapshot.wall_ms),),
             )
         else:
             self.snapshot = self._picture(session)

@@ -213,6 +213,10 @@ def test_a_session_that_breaks_begins_again_with_recovery(
 
     monkeypatch.setattr(PaperExchange, "advance", advance)
     with GridLab(tmp_path, speed=0, first_bot="BTCUSDT", **SHORT) as lab:
+        wait_for(lambda: lab.snapshot.state is EngineState.RECOVERING)
+        assert "disk hiccups" in lab.snapshot.reason and lab.snapshot.bots
+        with pytest.raises(Conflict, match="recovering"):
+            lab.stop_grid("BTCUSDT")
         wait_for(lambda: lab.snapshot.state is EngineState.FINISHED)
         (agent,) = lab.snapshot.agents
         assert agent.restarts == 1 and "disk hiccups" in agent.last_error
