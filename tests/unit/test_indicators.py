@@ -58,7 +58,7 @@ def mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def same(made: Sequence[float], wanted: Sequence[float], rel: float = 1e-9) -> None:
+def assert_same(made: Sequence[float], wanted: Sequence[float], rel: float = 1e-9) -> None:
     """Equal within `rel`, NaN where NaN; compared as whole lists so that a shift fails."""
     assert len(made) == len(wanted)
     np.testing.assert_allclose(made, wanted, rtol=rel, atol=1e-9, equal_nan=True)
@@ -102,14 +102,14 @@ def test_rsi_is_wilders(hours: Bars, period: int) -> None:
     gains = wilder([max(c, 0.0) for c in changes], period)
     losses = wilder([max(-c, 0.0) for c in changes], period)
     wanted = [100 * g / (g + l) for g, l in zip(gains, losses, strict=True)]  # noqa: E741
-    same(line(hours, "RSI", period), [math.nan, *wanted])
+    assert_same(line(hours, "RSI", period), [math.nan, *wanted])
 
 
 @pytest.mark.parametrize("period", [2, 14, 200])
 def test_moving_averages(hours: Bars, period: int) -> None:
     closes = hours.close.tolist()
-    same(line(hours, "SMA", period), naive_sma(closes, period))
-    same(line(hours, "EMA", period), naive_ema(closes, period))
+    assert_same(line(hours, "SMA", period), naive_sma(closes, period))
+    assert_same(line(hours, "EMA", period), naive_ema(closes, period))
 
 
 def test_macd_is_the_difference_of_two_averages_and_its_average(hours: Bars) -> None:
@@ -123,12 +123,12 @@ def test_macd_is_the_difference_of_two_averages_and_its_average(hours: Bars) -> 
         ("signal", signal),
         ("histogram", [a - b for a, b in zip(macd, signal, strict=True)]),
     ):
-        same(line(hours, "MACD", of=name)[first:], wanted[first:], rel=1e-6)
+        assert_same(line(hours, "MACD", of=name)[first:], wanted[first:], rel=1e-6)
 
 
 @pytest.mark.parametrize("period", [1, 14])
 def test_atr_is_wilders(hours: Bars, period: int) -> None:
-    same(line(hours, "ATR", period), [math.nan, *wilder(true_ranges(hours), period)])
+    assert_same(line(hours, "ATR", period), [math.nan, *wilder(true_ranges(hours), period)])
 
 
 def test_adx_is_wilders_once_its_seed_has_faded(hours: Bars) -> None:
@@ -145,7 +145,7 @@ def test_adx_is_wilders_once_its_seed_has_faded(hours: Bars) -> None:
     dx = [100 * abs(a - b) / (a + b) for a, b in zip(plus_di, minus_di, strict=True)][n - 1 :]
     adx = wilder(dx, n)
     for name, wanted in (("adx", adx), ("plus_di", plus_di), ("minus_di", minus_di)):
-        same(line(hours, "ADX", n, name)[-300:], wanted[-300:], rel=1e-8)
+        assert_same(line(hours, "ADX", n, name)[-300:], wanted[-300:], rel=1e-8)
 
 
 def test_bollinger_bands_are_two_deviations_wide(hours: Bars) -> None:
@@ -157,9 +157,13 @@ def test_bollinger_bands_are_two_deviations_wide(hours: Bars) -> None:
         else math.nan
         for i in range(len(closes))
     ]
-    same(line(hours, "BBANDS", n, "middle"), middle)
-    same(line(hours, "BBANDS", n, "upper"), [m + w for m, w in zip(middle, width, strict=True)])
-    same(line(hours, "BBANDS", n, "lower"), [m - w for m, w in zip(middle, width, strict=True)])
+    assert_same(line(hours, "BBANDS", n, "middle"), middle)
+    assert_same(
+        line(hours, "BBANDS", n, "upper"), [m + w for m, w in zip(middle, width, strict=True)]
+    )
+    assert_same(
+        line(hours, "BBANDS", n, "lower"), [m - w for m, w in zip(middle, width, strict=True)]
+    )
 
 
 @pytest.mark.parametrize("period", [1, 14])
@@ -172,8 +176,8 @@ def test_stochastic(hours: Bars, period: int) -> None:
     k = naive_sma(fast, 3)
     d = [math.nan, math.nan, *naive_sma(k[2:], 3)]
     first = period + 3
-    same(line(hours, "STOCH", period, "k")[first:], k[first - period + 1 :])
-    same(line(hours, "STOCH", period, "d")[first:], d[first - period + 1 :])
+    assert_same(line(hours, "STOCH", period, "k")[first:], k[first - period + 1 :])
+    assert_same(line(hours, "STOCH", period, "d")[first:], d[first - period + 1 :])
 
 
 def test_on_balance_volume_counts_from_the_first_candle(hours: Bars) -> None:
@@ -182,7 +186,7 @@ def test_on_balance_volume_counts_from_the_first_candle(hours: Bars) -> None:
     for i in range(1, len(closes)):
         held += volumes[i] * ((closes[i] > closes[i - 1]) - (closes[i] < closes[i - 1]))
         wanted.append(held)
-    same(line(hours, "OBV"), wanted)
+    assert_same(line(hours, "OBV"), wanted)
 
 
 def test_vwap_begins_anew_each_utc_day(hours: Bars) -> None:
@@ -197,7 +201,7 @@ def test_vwap_begins_anew_each_utc_day(hours: Bars) -> None:
     result = compute("VWAP", part)
     assert result.warmup == 19 and result.period is None
     assert result.rows()[0][0] == START + DAY
-    same(result.lines["value"].tolist(), [math.nan] * 19 + wanted[19:])
+    assert_same(result.lines["value"].tolist(), [math.nan] * 19 + wanted[19:])
 
 
 def test_rolling_vwap_weighs_the_window(hours: Bars) -> None:
@@ -208,7 +212,7 @@ def test_rolling_vwap_weighs_the_window(hours: Bars) -> None:
         / math.fsum(volumes[i : i + n])
         for i in range(len(volumes) - n + 1)
     ]
-    same(line(hours, "VWAP_ROLLING"), wanted)
+    assert_same(line(hours, "VWAP_ROLLING"), wanted)
 
 
 def test_fibonacci_levels_lie_between_the_windows_high_and_low(hours: Bars) -> None:

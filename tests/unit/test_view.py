@@ -142,12 +142,12 @@ def test_the_parts_are_the_total_and_the_total_is_the_change_of_equity(
     price = setting.price
     for price in data.draw(gl.paths(setting.plan, most=12)):
         run.walk(price, volume=volume)
-        agree_on_money(run, price)
+        assert_money_agrees(run, price)
     run.stop(data.draw(st.sampled_from(StopPolicy)))
-    agree_on_money(run, price)
+    assert_money_agrees(run, price)
 
 
-def agree_on_money(run: PaperRun, price: Decimal) -> None:
+def assert_money_agrees(run: PaperRun, price: Decimal) -> None:
     """Assert that what the grid shows at `price` is what the account has more."""
     marks = {gl.TOKEN: D("3.25")}
     money = money_at(run.grid, price, marks)
