@@ -20,6 +20,7 @@ from typing import Protocol
 from gridlab._version import __version__
 from gridlab.app.dashboards import ChildServer, launch_lab, launch_voila
 from gridlab.app.facade import GridLab
+from gridlab.app.logs import RedactingFormatter
 from gridlab.clock import iso
 from gridlab.domain.snapshot import EngineState
 
@@ -101,7 +102,9 @@ def _log_to(lab: GridLab) -> None:
     path = settings.log_path
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.handlers.RotatingFileHandler(path, maxBytes=5_000_000, backupCount=3)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    handler.setFormatter(
+        RedactingFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", lab.log_ring)
+    )
     logging.basicConfig(level=settings.config.logging.level, handlers=[handler])
 
 

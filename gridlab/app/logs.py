@@ -56,13 +56,12 @@ class LogRing(logging.Handler):
             return tuple(self._lines)[-count:]
 
 
-class Redacting(logging.Filter):
-    """Strikes secrets out of records on their way to any other handler, such as a file."""
+class RedactingFormatter(logging.Formatter):
+    """Strikes secrets out of what another handler, such as a file, writes; tracebacks included."""
 
-    def __init__(self, ring: LogRing) -> None:
-        super().__init__()
+    def __init__(self, form: str, ring: LogRing) -> None:
+        super().__init__(form)
         self._ring = ring
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = self._ring.redact(record.getMessage()), None
-        return True
+    def format(self, record: logging.LogRecord) -> str:
+        return self._ring.redact(super().format(record))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
 
 import pytest
 
-from gridlab.app.logs import LONGEST_LINE, RING_SIZE, STRUCK, LogRing, Redacting
+from gridlab.app.logs import LONGEST_LINE, RING_SIZE, STRUCK, LogRing, RedactingFormatter
 
 SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP"
 
@@ -50,20 +51,21 @@ def test_secrets_are_struck_out(words: str) -> None:
     assert "c8db56825ae71d6d" not in line.message
 
 
-def test_other_handlers_get_struck_out_words_too() -> None:
+def test_other_handlers_write_struck_out_words_and_tracebacks() -> None:
     ring = LogRing([SECRET])
-    seen: list[str] = []
-
-    class Keep(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            seen.append(record.getMessage())
-
-    handler = Keep()
-    handler.addFilter(Redacting(ring))
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(RedactingFormatter("%(levelname)s %(message)s", ring))
     logger = logging.Logger("test")
     logger.addHandler(handler)
     logger.warning("key %s", SECRET)
-    assert seen == [f"key {STRUCK}"]
+    try:
+        raise ValueError(f"refused: {SECRET}")
+    except ValueError:
+        logger.exception("it broke")
+    assert f"WARNING key {STRUCK}" in written.getvalue()
+    assert "ValueError: refused" in written.getvalue()
+    assert SECRET not in written.getvalue()
 
 
 def test_ordinary_words_stay() -> None:
