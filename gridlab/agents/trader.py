@@ -12,6 +12,7 @@ alone; a journal that cannot be written halts everything, because nothing may le
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from decimal import Decimal
@@ -39,6 +40,8 @@ from gridlab.errors import Conflict, ExchangeUnavailable, NotFound
 from gridlab.exchange.base import Accepted, Exchange, Outcome, RejectCode, Rejected, VenueEvent
 from gridlab.grid.reconcile import differences, strangers
 from gridlab.store.journal import Entry
+
+log = logging.getLogger(__name__)
 
 
 class EventStore(Protocol):
@@ -69,7 +72,6 @@ class Trader:
         self.bots: dict[str, Bot] = {}
         self.failure: BaseException | None = None
         self.commands_sent = 0
-        self.ghosts: tuple[str, ...] = ()
         self._inbox: deque[tuple[str, Event]] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -291,7 +293,12 @@ class Trader:
         if trades:
             bot.watermark = max(bot.watermark, trades[-1].trade_id)
         ghosts, _ = strangers(open_now.values(), self._known_ids())
-        self.ghosts = tuple(report.client_id for report in ghosts)
+        for report in ghosts:
+            log.critical(
+                "the venue holds order %s, which no run of this journal gave; look into it before "
+                "you go on",
+                report.client_id,
+            )
 
     def _known_ids(self) -> frozenset[str]:
         return frozenset(
@@ -314,10 +321,6 @@ class Trader:
         """Send cancels again; to cancel twice ends nothing more than once."""
         for command in commands:
             self._dispatch(run, command)
-
-    def halt(self, run: str, reason: str) -> None:
-        """Stop driving one grid; its orders stay as they are and its journal stays as it is."""
-        self.bots[run].halted = reason
 
 
 def _is_unknown(outcome: Outcome) -> bool:

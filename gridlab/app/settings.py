@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from gridlab.app.config import Config, load_config
@@ -57,9 +57,6 @@ class Settings:
     @property
     def log_path(self) -> Path:
         return self.data_dir / self.config.logging.log_file
-
-    def with_speed(self, speed: float) -> Settings:
-        return replace(self, speed=speed)
 
 
 def make_settings(

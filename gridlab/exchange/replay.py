@@ -91,10 +91,6 @@ class Replay:
         return self._symbols
 
     @property
-    def is_finished(self) -> bool:
-        return self._position >= self._last
-
-    @property
     def progress(self) -> float:
         """The part already played, 0 to 1."""
         return (self._position + 1) / (self._last + 1)

@@ -364,3 +364,13 @@ def test_indicators_come_from_the_cache_within_their_bound(slow: GridLab) -> Non
         slow.indicator("NOPEUSDT", "RSI")
     with pytest.raises(InvalidInput, match="no indicator"):
         slow.indicator("BTCUSDT", "MAGIC")
+
+
+def test_pairs_are_judged_by_the_configured_filters(slow: GridLab) -> None:
+    table = slow.pair_table()
+    assert {row.symbol for row in table.rows} == set(slow.symbols())
+    assert len(table.chosen) <= slow.settings.config.trading.max_concurrent_pairs
+    blocked = [check for row in table.rows for check in row.checks if check.blocks]
+    assert blocked and all(check.limit is not None for check in blocked)
+    # A recording knows no spread; in a replay that is told and does not block.
+    assert not any(check.blocks for check in blocked if check.value is None)
