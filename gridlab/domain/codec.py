@@ -16,12 +16,12 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
-from gridlab.domain import commands, events, market, orders, spec
+from gridlab.domain import account, commands, events, market, orders, spec
 from gridlab.errors import InvalidInput
 
 _TYPES: dict[str, type] = {
     kind.__name__: kind
-    for module in (events, commands, orders, market, spec)
+    for module in (events, commands, orders, market, account, spec)
     for kind in vars(module).values()
     if isinstance(kind, type) and is_dataclass(kind) and kind.__module__ == module.__name__
 }

@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TypeAlias
 
+from gridlab.domain.account import Position
 from gridlab.domain.market import Instrument
 from gridlab.domain.orders import Trade, VenueStatus
 from gridlab.domain.spec import GridSpec
@@ -123,6 +124,14 @@ class FundingPaid:
     amount: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class PositionReported:
+    """The venue told our futures position; its distance to liquidation guards new orders."""
+
+    time_ms: int
+    position: Position
+
+
 Event: TypeAlias = (
     GridStarted
     | OrderAccepted
@@ -135,4 +144,5 @@ Event: TypeAlias = (
     | InstrumentChanged
     | Replan
     | FundingPaid
+    | PositionReported
 )

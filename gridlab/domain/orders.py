@@ -85,6 +85,7 @@ class OrderRequest:
         client_id: our name for it; see `ClientId`.
         price: limit price in quote units; None for a market order.
         quantity: base units.
+        reduce_only: futures only: the order may make a position smaller and never open one.
     """
 
     client_id: str
@@ -94,12 +95,15 @@ class OrderRequest:
     type: OrderType
     quantity: Decimal
     price: Decimal | None = None
+    reduce_only: bool = False
 
     def __post_init__(self) -> None:
         if (self.price is None) is not (self.type is OrderType.MARKET):
             raise InvalidInput(f"{self.client_id}: a limit order has a price, a market order none")
         if self.quantity <= 0:
             raise InvalidInput(f"{self.client_id}: quantity {self.quantity} must be above zero")
+        if self.reduce_only and self.market is Market.SPOT:
+            raise InvalidInput(f"{self.client_id}: reduce-only orders exist on futures only")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol, TypeAlias
+from enum import StrEnum
+from typing import Protocol, TypeAlias, runtime_checkable
 
-from gridlab.domain.events import OrderAccepted, OrderEnded, OrderFilled
+from gridlab.domain.account import Position
+from gridlab.domain.events import FundingPaid, OrderAccepted, OrderEnded, OrderFilled
 from gridlab.domain.market import Balance, Instrument, Interval, Kline, Market, Ticker
 from gridlab.domain.orders import OrderReport, OrderRequest, Trade
 
@@ -52,6 +54,12 @@ class RejectCode:
     FILTER = "filter"
     NOT_OPEN = "not_open"
     MARKET_CLOSED = "market_closed"
+    INVALID_SYMBOL = "invalid_symbol"
+    MARGIN = "insufficient_margin"
+    REDUCE_ONLY = "reduce_only"
+    TOO_MANY_ORDERS = "too_many_orders"
+    CLOCK = "outside_recv_window"
+    PERMISSION = "permission"
 
 
 VenueEvent: TypeAlias = OrderAccepted | OrderFilled | OrderEnded
@@ -99,6 +107,85 @@ class Exchange(Protocol):
 
     async def instrument(self, symbol: str) -> Instrument:
         """The rules of `symbol` as they are now; raises `NotFound` when the venue has none."""
+        ...
+
+
+@runtime_checkable
+class FuturesExchange(Exchange, Protocol):
+    """An `Exchange` on a futures market: positions, their settings, and funding."""
+
+    async def prepare(self, symbol: str) -> None:
+        """Make the account trade `symbol` under the settings that grids assume.
+
+        Sets leverage and margin type; to be asked before the first order of a grid.
+
+        Raises:
+            Conflict: the account is in hedge mode, or the venue refuses a setting; with the remedy.
+            ExchangeUnavailable: the venue could not be asked.
+        """
+        ...
+
+    async def mismatch(self, symbol: str) -> str:
+        """How the account's settings differ from those assumed, in words; empty when they agree."""
+        ...
+
+    async def position(self, symbol: str) -> Position:
+        """The net position, its quantity zero when there is none."""
+        ...
+
+    async def funding(self, symbol: str, after_ms: int = -1) -> tuple[FundingPaid, ...]:
+        """Funding booked on `symbol` after that moment, oldest first."""
+        ...
+
+
+class StreamState(StrEnum):
+    """How much a live venue's event stream can be trusted."""
+
+    CONNECTING = "connecting"
+    CATCHING_UP = "catching_up"  # events flow again; what was missed is not read yet
+    READY = "ready"
+    STALE = "stale"  # silent for too long
+    BANNED = "banned"  # the venue refuses every request until a stated time
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHealth:
+    """A stream's state, why it is in it, and when it last said anything."""
+
+    state: StreamState
+    reason: str
+    last_message_ms: int
+
+    @property
+    def is_ready(self) -> bool:
+        return self.state is StreamState.READY
+
+
+@runtime_checkable
+class LiveExchange(Exchange, Protocol):
+    """An `Exchange` whose events come over a network and can be missed."""
+
+    @property
+    def health(self) -> StreamHealth: ...
+
+    async def open(self, on_gap: Callable[[str], None]) -> None:
+        """Connect and keep connected; returns when events flow.
+
+        `on_gap(reason)` is called whenever events may have been missed, the first connection
+        included. The stream is READY only after `caught_up`.
+
+        Raises:
+            ExchangeUnavailable: no connection, or the keys are refused.
+        """
+        ...
+
+    def caught_up(self) -> None:
+        """The owner has read everything since the last gap from the venue."""
+        ...
+
+    async def close(self) -> None:
+        """End every connection; open orders stay at the venue."""
         ...
 
 
