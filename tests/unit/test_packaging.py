@@ -34,7 +34,6 @@ DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
     "werkzeug": "flask",
     "jinja2": "flask",
-    "aiohttp": "python-binance",
     "traitlets": "ipywidgets",
     "ipython": "ipykernel",
     "nbformat": "nbclient",
