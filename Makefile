@@ -25,7 +25,7 @@ help:
 	@echo 'make check     lint, format, types and the fast tests, under a minute'
 	@echo 'make bench     speed and memory of the core'
 	@echo 'make sim       the fault simulation, SCHEDULES=$(SCHEDULES)'
-	@echo 'make campaign  the long fault simulation, CAMPAIGN=$(CAMPAIGN)'
+	@echo 'make campaign  the long fault simulation, CAMPAIGN=$(CAMPAIGN), and ten minutes on the twin'
 	@echo 'make fuzz      generated requests to every operation of the API, FUZZ=$(FUZZ) each'
 	@echo 'make clean     remove .venv and all caches; your data directory stays'
 
@@ -52,6 +52,7 @@ sim: install-all
 
 campaign: install-all
 	GRIDLAB_SIM_SCHEDULES=$(CAMPAIGN) $(RUN) -m pytest -n $(JOBS) --timeout 0 tests/simulation
+	GRIDLAB_TWIN_SECONDS=600 $(RUN) -m pytest --timeout 0 tests/twin/test_trading_long.py
 
 fuzz: install-all
 	GRIDLAB_FUZZ_EXAMPLES=$(FUZZ) $(RUN) -m pytest -n $(JOBS) --timeout 0 tests/api/test_fuzz.py

@@ -11,9 +11,13 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gridlab._version import __version__
 from gridlab.errors import GridLabError
+
+if TYPE_CHECKING:
+    from gridlab.domain.snapshot import Mode
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,6 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_up(commands)
     _add_backtest(commands)
     _add_data(commands)
+    _add_twin(commands)
+    _add_doctor(commands)
     _add_replay_journal(commands)
     return parser
 
@@ -46,7 +52,18 @@ def _add_up(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     up = commands.add_parser(
         "up",
         help="start the workbench: engine, API and dashboard",
-        description="Start the engine with a grid on recorded real prices, the API, the dashboard.",
+        description=(
+            "Start the engine, the API and the dashboard: on recorded real prices with a grid, or, "
+            "by one of the mode options, against an exchange."
+        ),
+    )
+    _add_mode(up)
+    up.add_argument(
+        "--confirm",
+        default="",
+        metavar="PHRASE",
+        help="Production where nobody can type: the phrase, which GRIDLAB_CONFIRM_PRODUCTION must "
+        "hold as well",
     )
     up.add_argument("--headless", action="store_true", help="only the engine and the API")
     up.add_argument("--lab", action="store_true", help="JupyterLab too")
@@ -64,8 +81,36 @@ def _add_up(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
     up.add_argument("--config", type=Path, default=None, help="a YAML file over the defaults")
     up.add_argument("--fresh", action="store_true", help="put the earlier run aside, begin anew")
-    up.add_argument("--no-bot", action="store_true", help="start no grid in a new data directory")
+    up.add_argument(
+        "--no-bot", action="store_true", help="Replay: start no grid in a new data directory"
+    )
     up.set_defaults(work=_up)
+
+
+def _add_mode(command: argparse.ArgumentParser) -> None:
+    """The options that choose a mode; without one the configuration does."""
+    modes = command.add_mutually_exclusive_group()
+    for name, words in (
+        ("Shadow", "real market data, simulated orders; no key"),
+        ("Testnet", "orders to the exchange's test venue, or to the twin"),
+        ("Production", "REAL MONEY; asks for a typed confirmation"),
+    ):
+        modes.add_argument(
+            f"--{name.lower()}", dest="mode", action="store_const", const=name, help=words
+        )
+    command.add_argument(
+        "--endpoints",
+        default=None,
+        metavar="FILE_OR_JSON",
+        help="with --testnet or --shadow: other addresses, such as the line that gridlab twin "
+        "prints; its key and secret are used",
+    )
+
+
+def _mode(options: argparse.Namespace) -> Mode | None:
+    from gridlab.domain.snapshot import Mode
+
+    return None if options.mode is None else Mode(options.mode)
 
 
 def _port(text: str) -> int:
@@ -90,6 +135,9 @@ def _up(options: argparse.Namespace) -> int:
             with_lab=options.lab,
             fresh=options.fresh,
             first_bot="" if options.no_bot else "BTCUSDT",
+            mode=_mode(options),
+            endpoints=options.endpoints,
+            confirm=options.confirm,
         ),
         Server,
     )
@@ -187,11 +235,68 @@ def _add_replay_journal(commands: argparse._SubParsersAction[argparse.ArgumentPa
         description="Verify a stopped data directory's journal and replay it through the core.",
     )
     replay.add_argument("--data-dir", type=Path, default=None)
+    replay.add_argument(
+        "--mode",
+        type=str.capitalize,
+        choices=["Replay", "Shadow", "Testnet", "Production"],
+        default="Replay",
+        help="whose journal (Replay)",
+    )
     replay.set_defaults(work=_replay_journal)
 
 
 def _replay_journal(options: argparse.Namespace) -> int:
     from gridlab.app.audit import audit_journal
 
-    print(json.dumps(audit_journal(options.data_dir), indent=2))
+    print(json.dumps(audit_journal(options.data_dir, _mode(options)), indent=2))
     return 0
+
+
+def _add_twin(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from gridlab.twin.options import add_arguments
+
+    twin = commands.add_parser(
+        "twin",
+        help="a local exchange that speaks Binance's protocol",
+        description=(
+            "Serve Binance's REST and WebSocket protocol, spot and USD-M, on this machine over "
+            "recorded prices; any Binance client can be pointed at it."
+        ),
+    )
+    add_arguments(twin)
+    twin.set_defaults(work=_twin)
+
+
+def _twin(options: argparse.Namespace) -> int:
+    from gridlab.twin.server import main as serve
+
+    return int(serve(options))
+
+
+def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    doctor = commands.add_parser(
+        "doctor",
+        help="check what a start needs, and say what to do",
+        description="Check Python, packages, data directory, disk, ports, clock, keys and rules.",
+    )
+    _add_mode(doctor)
+    doctor.add_argument("--config", type=Path, default=None, help="a YAML file over the defaults")
+    doctor.add_argument("--data-dir", type=Path, default=None)
+    doctor.add_argument("--port", type=_port, default=None, help="the API's port (5000)")
+    doctor.add_argument("--json", action="store_true", help="print a JSON array")
+    doctor.set_defaults(work=_doctor)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from gridlab.app.doctor import DoctorOptions, run
+
+    return run(
+        DoctorOptions(
+            mode=_mode(options),
+            endpoints=options.endpoints,
+            config=options.config,
+            data_dir=options.data_dir,
+            port=options.port,
+            as_json=options.json,
+        )
+    )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from gridlab.domain.commands import Command
+from gridlab.agents.restraint import Restraint
+from gridlab.domain.commands import CancelOrder, Command
 from gridlab.domain.events import Event
+from gridlab.domain.market import Instrument, Market
 from gridlab.domain.snapshot import Recovery
 from gridlab.errors import BugError, InvalidInput
 from gridlab.grid.engine import Grid, Phase
@@ -19,18 +21,34 @@ class Bot:
     """One run of one grid.
 
     Attributes:
-        halted: why the shell stopped driving it, after a contradiction; else empty.
+        market: where the grid trades, and so which venue its requests go to.
+        halted: why the shell stopped driving it; else empty. A halt is not journalled: what caused
+            it is still there after a restart, or is found no more, and then the bot goes on.
         watermark: trades up to this id are known to be booked; reads ask for later ones.
+        funding_ms: funding up to this moment is known to be booked.
+        funding_read_ms: when funding was last asked for.
+        is_filed: it is over and was compared with the venue once more after that.
+        rules: the venue's rules that the grid was last told.
+        restraint: what the venue lately refused for want of funds or room.
         recovery: what the last start of the process found, if the bot existed before it.
     """
 
-    def __init__(self, run: str, symbol: str, *, audit: bool = True) -> None:
+    def __init__(
+        self, run: str, symbol: str, market: Market = Market.SPOT, *, audit: bool = True
+    ) -> None:
         self.run = run
         self.symbol = symbol
+        self.market = market
         self.grid = Grid(audit=audit)
         self.halted = ""
         self.watermark = -1
+        self.funding_ms = -1
+        self.funding_read_ms = -1
+        self.is_filed = False
         self.recovery: Recovery | None = None
+        self.rules: Instrument | None = None
+        self.restraint = Restraint()
+        self._cancels: dict[str, CancelOrder] = {}
 
     @property
     def started(self) -> bool:
@@ -48,14 +66,35 @@ class Bot:
     def live(self) -> Iterator[Order]:
         return self.grid.live_orders()
 
+    def halt(self, words: str) -> None:
+        """Stop driving the bot: nothing more is booked or sent; its orders stay at the venue."""
+        if not self.halted:
+            self.halted = words
+            log.critical("bot %s on %s is halted: %s", self.run, self.symbol, words)
+
     def handle(self, event: Event) -> tuple[Command, ...]:
         """The grid's commands; none, and the bot halted, when the event contradicts what is known.
 
         The event is journalled all the same, so that the contradiction can be replayed and studied.
         """
         try:
-            return self.grid.handle(event)
+            commands = self.grid.handle(event)
         except (BugError, InvalidInput, ArithmeticError) as error:
-            self.halted = str(error) or type(error).__name__
-            log.critical("bot %s on %s is halted: %s", self.run, self.symbol, error)
+            self.halt(str(error) or type(error).__name__)
             return ()
+        self.note_cancels(commands)
+        return commands
+
+    def note_cancels(self, commands: Iterable[Command]) -> None:
+        for command in commands:
+            if isinstance(command, CancelOrder):
+                self._cancels[command.client_id] = command
+
+    def open_cancels(self) -> list[CancelOrder]:
+        """Cancels that the grid asked for and whose order has not provably ended yet."""
+        self._cancels = {
+            client_id: command
+            for client_id, command in self._cancels.items()
+            if self.grid.find(client_id) is not None
+        }
+        return list(self._cancels.values())

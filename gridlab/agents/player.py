@@ -114,6 +114,7 @@ class Player(Generic[M]):
 
     async def _play(self, step: M) -> None:
         if self._stage.opens_bar(step):
+            await self._trader.check_accounts()
             self._replan()
         await self._trader_is_done()  # a request from outside may have given it work
         self._stage.play(step)

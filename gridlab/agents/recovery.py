@@ -14,13 +14,13 @@ import logging
 from dataclasses import replace
 
 from gridlab.agents.bot import Bot
+from gridlab.agents.reconciler import may_be_filed
 from gridlab.agents.trader import EventStore, Trader
-from gridlab.domain.commands import CancelOrder, PlaceOrder
+from gridlab.domain.commands import PlaceOrder
 from gridlab.domain.events import GridStarted
 from gridlab.domain.orders import OrderRequest
 from gridlab.domain.snapshot import Recovery
 from gridlab.errors import JournalMismatch
-from gridlab.grid.engine import Phase
 from gridlab.grid.lifecycle import Order, OrderState
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,8 @@ def rebuild(journal: EventStore) -> dict[str, Bot]:
         if bot is None:
             if not isinstance(entry.event, GridStarted):
                 raise JournalMismatch(f"run {entry.stream} does not begin with its start")
-            bot = bots[entry.stream] = Bot(entry.stream, entry.event.spec.symbol)
+            spec = entry.event.spec
+            bot = bots[entry.stream] = Bot(entry.stream, spec.symbol, spec.market)
         counts[entry.stream] = counts.get(entry.stream, 0) + 1
         commands = bot.handle(entry.event)
         if commands != entry.commands:
@@ -50,6 +51,7 @@ def rebuild(journal: EventStore) -> dict[str, Bot]:
             )
     for bot in bots.values():
         bot.recovery = Recovery(True, 0, counts[bot.run], 0, 0, 0)
+        bot.rules = bot.grid.instrument
     return bots
 
 
@@ -59,16 +61,18 @@ async def recover(trader: Trader) -> None:
     The trader's loop must be running. Raises what `rebuild` raises, and `ExchangeUnavailable`.
     """
     trader.bots.update(rebuild(trader.journal))
-    trader.exchange.subscribe(trader.on_venue_event)
+    for bot in trader.bots.values():
+        bot.is_filed = may_be_filed(bot, trader.clock.now_ms())
+    for venue in trader.exchanges.values():
+        venue.subscribe(trader.on_venue_event)
+    _halt_homeless(trader)
+    await trader.check_accounts()
     undelivered = await _undelivered(trader)
     trades_before = {run: bot.grid.trade_count for run, bot in trader.bots.items()}
     checked = {run: sum(1 for _ in bot.live()) for run, bot in trader.bots.items()}
     await trader.resume(undelivered)
     await trader.reconcile()
-    for bot in trader.bots.values():
-        if bot.is_driven and bot.grid.phase is Phase.STOPPING:
-            trader.repeat_cancels(bot.run, _cancels(bot))
-    if not trader.exchange.unseen_horizon_ms:
+    if not any(venue.unseen_horizon_ms for venue in trader.exchanges.values()):
         await trader.idle()
     for run, bot in trader.bots.items():
         assert bot.recovery is not None
@@ -94,9 +98,10 @@ async def _undelivered(trader: Trader) -> list[tuple[str, OrderRequest]]:
                     pending.append((entry.stream, command.request))
     absent = []
     for run, request in pending:
-        if trader.exchange.unseen_horizon_ms:
+        venue = trader.venue_of(trader.bots[run])
+        if venue.unseen_horizon_ms:
             trader.doubt(run, request.client_id, "the process ended before an answer was stored")
-        elif await trader.exchange.query(request.symbol, request.client_id) is None:
+        elif await venue.query(request.symbol, request.client_id) is None:
             absent.append((run, request))
     for run, order in _in_doubt(trader):
         trader.doubt(run, order.client_id, "still unknown when the process ended")
@@ -113,5 +118,11 @@ def _in_doubt(trader: Trader) -> list[tuple[str, Order]]:
     ]
 
 
-def _cancels(bot: Bot) -> list[CancelOrder]:
-    return [CancelOrder(bot.symbol, order.client_id) for order in bot.live() if order.may_be_live]
+def _halt_homeless(trader: Trader) -> None:
+    """Halt bots of a market on which there is no account here; they go on when there is one."""
+    for bot in trader.bots.values():
+        if bot.market not in trader.exchanges and not bot.is_over:
+            bot.halt(
+                f"this session has no account on {bot.market}; start GridLab with one, or cancel "
+                "the bot's orders at the venue"
+            )

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gridlab.agents.bot import Bot
+from gridlab.agents.reconciler import first_unread
 from gridlab.clock import Clock
 from gridlab.domain.events import Event, OrderAbsent
 from gridlab.errors import ExchangeUnavailable
@@ -34,7 +35,7 @@ class Resolver:
         """The events that settle what became of the request; none when it settled meanwhile.
 
         Args:
-            sent_ms: when the request left, or a later moment if that is not known.
+            sent_ms: a moment after the request left; the horizon is counted from it.
         """
         absent_from_ms = sent_ms + self._exchange.unseen_horizon_ms
         proofs, pause_ms = 0, FIRST_PAUSE_MS
@@ -49,15 +50,21 @@ class Resolver:
                 proofs += 1
                 if proofs >= PROOFS_OF_ABSENCE:
                     return (OrderAbsent(self._clock.now_ms(), client_id),)
+                pause_ms = FIRST_PAUSE_MS
             if self._exchange.unseen_horizon_ms:
-                await self._clock.sleep_until(asked_ms + pause_ms)
+                next_ms = asked_ms + pause_ms
+                if asked_ms < absent_from_ms < next_ms:
+                    next_ms = absent_from_ms  # from here on an answer proves something
+                await self._clock.sleep_until(next_ms)
                 pause_ms = min(2 * pause_ms, LONGEST_PAUSE_MS)
 
     async def _look(self, bot: Bot, client_id: str) -> list[Event] | None:
         """Differences to the venue; empty when it knows nothing of the id, None when unreadable."""
         try:
             report = await self._exchange.query(bot.symbol, client_id)
-            trades = await self._exchange.trades(bot.symbol, bot.watermark)
+            trades = await self._exchange.trades(
+                bot.symbol, await first_unread(bot, self._exchange)
+            )
         except ExchangeUnavailable:
             return None
         order = bot.grid.find(client_id)

@@ -1,12 +1,13 @@
-"""The trader: carries grids' commands to one venue and the venue's events back to the grids.
+"""The trader: carries grids' commands to their venues and the venues' events back to the grids.
 
 One turn of its loop takes everything in the inbox, hands each event to its grid, writes all of it
 with the commands it caused as one durable commit, and only then lets the commands leave (law 4). It
 decides nothing about orders: that is the grid's. It owns every grid and is used by one asyncio
 loop.
 
-An UNKNOWN outcome goes to the `Resolver`; a contradiction halts its grid and leaves the others
-alone; a journal that cannot be written halts everything, because nothing may leave unwritten.
+An UNKNOWN outcome goes to the `Resolver`, comparing books to the `Reconciler`; a contradiction
+halts its grid and leaves the others alone; a journal that cannot be written halts everything,
+because nothing may leave unwritten.
 """
 
 from __future__ import annotations
@@ -14,17 +15,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from gridlab.agents.bot import Bot
+from gridlab.agents.reconciler import Reconciler
 from gridlab.agents.resolver import Resolver
-from gridlab.clock import Clock
+from gridlab.clock import Clock, monotonic_s
 from gridlab.domain.commands import CancelOrder, Command, PlaceOrder
 from gridlab.domain.events import (
     Event,
     GridStarted,
+    InstrumentChanged,
     OrderAccepted,
     OrderFilled,
     OrderRejected,
@@ -33,15 +37,27 @@ from gridlab.domain.events import (
     StopPolicy,
     StopRequested,
 )
-from gridlab.domain.market import Instrument
-from gridlab.domain.orders import ClientId, OrderRequest
+from gridlab.domain.market import Instrument, Market
+from gridlab.domain.orders import ClientId, OrderReport, OrderRequest
 from gridlab.domain.spec import GridSpec
-from gridlab.errors import Conflict, ExchangeUnavailable, NotFound
-from gridlab.exchange.base import Accepted, Exchange, Outcome, RejectCode, Rejected, VenueEvent
-from gridlab.grid.reconcile import differences, strangers
+from gridlab.errors import Conflict, ExchangeUnavailable, InvalidSpec, NotFound
+from gridlab.exchange.base import (
+    Accepted,
+    Exchange,
+    LiveExchange,
+    Outcome,
+    RejectCode,
+    Rejected,
+    VenueEvent,
+)
 from gridlab.store.journal import Entry
 
 log = logging.getLogger(__name__)
+
+#: Turns whose durations are kept.
+TIMED_TURNS = 2_000
+#: Refusals after which the symbol's rules may not be what they were.
+RULE_CODES = frozenset({RejectCode.FILTER, RejectCode.TOO_MANY_ORDERS})
 
 
 class EventStore(Protocol):
@@ -57,27 +73,41 @@ class EventStore(Protocol):
 
 
 class Trader:
-    """Drives every grid of one account at one venue.
+    """Drives every grid of one account, on one venue for each market.
+
+    Args:
+        exchanges: the venues by market; one venue alone serves its own market.
 
     Attributes:
         bots: every run that the journal knows, by run id, in order of their start.
         failure: why the trader stopped, once it has; it then sends nothing more.
         commands_sent: commands that left since this object was made.
+        turn_seconds: how long the latest turns took, the commit included.
+        on_turn: called at the end of each turn, before its commands leave; must not take long.
     """
 
-    def __init__(self, exchange: Exchange, journal: EventStore, clock: Clock) -> None:
-        self.exchange = exchange
+    def __init__(
+        self,
+        exchanges: Exchange | Mapping[Market, Exchange],
+        journal: EventStore,
+        clock: Clock,
+    ) -> None:
+        self.exchanges: Mapping[Market, Exchange] = (
+            exchanges if isinstance(exchanges, Mapping) else {exchanges.market: exchanges}
+        )
         self.journal = journal
         self.clock = clock
         self.bots: dict[str, Bot] = {}
         self.failure: BaseException | None = None
         self.commands_sent = 0
+        self.turn_seconds: deque[float] = deque(maxlen=TIMED_TURNS)
+        self.on_turn: Callable[[], None] = _nothing
         self._inbox: deque[tuple[str, Event]] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._resolver = Resolver(exchange, clock)
+        self._reconciler = Reconciler(self.post, self.on_venue_event, clock)
 
     # --- what the rest of the engine asks for -----------------------------------------------------
 
@@ -92,12 +122,18 @@ class Trader:
                 return bot
         raise NotFound(f"no bot has run on {symbol}; start one with POST /api/grid/start")
 
+    def venue_of(self, bot: Bot) -> Exchange:
+        """Where the bot trades; `recover` has halted bots that have no venue here."""
+        return self.exchanges[bot.market]
+
     def start_grid(self, spec: GridSpec, instrument: Instrument, price: Decimal) -> Bot:
         """Begin a run; its start is journalled by the loop's next turn.
 
         Raises:
-            Conflict: a bot already works on this symbol.
+            Conflict: a bot already works on this symbol, or the venue's stream is not ready.
+            InvalidSpec: there is no account on the spec's market here.
         """
+        self._check_venue(spec)
         for bot in self.bots.values():
             if bot.symbol == spec.symbol and not bot.is_over:
                 raise Conflict(
@@ -105,10 +141,24 @@ class Trader:
                     "it first"
                 )
         run = f"{self.journal.identity}{len(self.bots) + 1}"
-        bot = Bot(run, spec.symbol)
+        bot = Bot(run, spec.symbol, spec.market)
+        bot.rules = instrument
         self.bots[run] = bot
         self.post(run, GridStarted(self.clock.now_ms(), run, spec, instrument, price))
         return bot
+
+    def _check_venue(self, spec: GridSpec) -> None:
+        venue = self.exchanges.get(spec.market)
+        if venue is None:
+            raise InvalidSpec(
+                f"market_type is {spec.market}; this session has an account on "
+                f"{', '.join(self.exchanges)} only"
+            )
+        if isinstance(venue, LiveExchange) and not venue.health.is_ready:
+            raise Conflict(
+                f"the {spec.market} venue is {venue.health.state} ({venue.health.reason}); try "
+                "again when it is ready"
+            )
 
     def stop_grid(self, symbol: str, reason: str, policy: StopPolicy) -> Bot:
         """Ask a bot to stop; it is over when every order has provably ended.
@@ -182,6 +232,7 @@ class Trader:
 
     def turn(self) -> None:
         """Handle the whole inbox as one commit, then let its commands leave."""
+        began_s = monotonic_s()
         entries: list[Entry] = []
         while self._inbox:
             run, event = self._inbox.popleft()
@@ -193,6 +244,9 @@ class Trader:
         for entry in entries:
             for command in entry.commands:
                 self._dispatch(entry.stream, command)
+        if entries:
+            self.turn_seconds.append(monotonic_s() - began_s)
+            self.on_turn()
         self._check_idle()
 
     def _check_idle(self) -> None:
@@ -223,11 +277,20 @@ class Trader:
             self._spawn(self._cancel(run, command))
 
     async def _place(self, run: str, request: OrderRequest) -> None:
-        sent_ms = self.clock.now_ms()
-        outcome = await self.exchange.place(request)
+        bot = self.bots[run]
+        outcome = await self._send(bot, request)
         self._digest(run, request.client_id, outcome)
         if _is_unknown(outcome):
-            await self._resolve(run, request.client_id, sent_ms)
+            # Counted from here, because the request may have waited its turn before it left.
+            await self._resolve(run, request.client_id, self.clock.now_ms())
+        elif isinstance(outcome, Rejected) and outcome.code in RULE_CODES:
+            await self._read_rules(bot)
+
+    async def _send(self, bot: Bot, request: OrderRequest) -> Outcome:
+        venue = self.venue_of(bot)
+        if not venue.unseen_horizon_ms:
+            return await venue.place(request)  # in this process; asking it costs nothing
+        return await bot.restraint.send(request, venue.place)
 
     def _digest(self, run: str, client_id: str, outcome: Outcome) -> None:
         now_ms = self.clock.now_ms()
@@ -241,69 +304,70 @@ class Trader:
 
     async def _cancel(self, run: str, command: CancelOrder) -> None:
         """Ask for the end of an order. Whatever is answered, only the order's own state counts."""
-        outcome = await self.exchange.cancel(command.symbol, command.client_id)
+        bot = self.bots[run]
+        venue = self.venue_of(bot)
+        outcome = await venue.cancel(command.symbol, command.client_id)
         if not isinstance(outcome, Accepted):
-            await self._look_up(run, command.client_id)
+            await self._reconciler.look_up(bot, venue, command.client_id)
 
     async def _resolve(self, run: str, client_id: str, sent_ms: int) -> None:
         bot = self.bots[run]
-        for event in await self._resolver.resolve(bot, client_id, sent_ms):
+        resolver = Resolver(self.venue_of(bot), self.clock)
+        for event in await resolver.resolve(bot, client_id, sent_ms):
             self.post(run, event)
 
-    async def _look_up(self, run: str, client_id: str) -> None:
-        """Compare one order with the venue and post what differs."""
-        bot = self.bots[run]
-        order = bot.grid.find(client_id)
-        if order is None:
-            return
+    async def _read_rules(self, bot: Bot) -> None:
+        """After a refusal by a rule: tell the grid the rules if they are not what it believes."""
         try:
-            report = await self.exchange.query(bot.symbol, client_id)
-            if report is None:
-                return
-            trades = await self.exchange.trades(bot.symbol, bot.watermark)
-        except ExchangeUnavailable:
-            return  # the next reconciliation asks again
-        for event in differences(order, report, trades):
-            self.post(run, event)
+            rules = await self.venue_of(bot).instrument(bot.symbol)
+        except (ExchangeUnavailable, NotFound) as error:
+            log.warning("the rules of %s could not be read again: %s", bot.symbol, error)
+            return
+        if rules != bot.rules:
+            bot.rules = rules
+            log.warning("the venue changed its rules for %s", bot.symbol)
+            self.post(bot.run, InstrumentChanged(self.clock.now_ms(), rules))
 
     # --- reconciliation ---------------------------------------------------------------------------
 
-    async def reconcile(self) -> None:
-        """Compare every driven bot with the venue and post what differs; foreign orders are left.
+    async def reconcile(self, market: Market | None = None) -> None:
+        """Compare every driven bot with its venue and post what differs; foreign orders are left.
+
+        Cancels whose order is still there are asked again.
+
+        Args:
+            market: compare only the bots of one market.
 
         Raises:
-            ExchangeUnavailable: the venue could not be read; nothing was changed.
+            ExchangeUnavailable: the venue could not be read; what was posted before stands.
         """
-        for bot in tuple(self.bots.values()):
-            if bot.is_driven:
-                await self._reconcile(bot)
+        for bot in self._to_compare():
+            if market in (None, bot.market):
+                try:
+                    await self._reconciler.compare(bot, self.venue_of(bot), self._known_ids)
+                except NotFound as error:  # delisted: this bot ends here, the others go on
+                    bot.halt(str(error))
+                self.repeat_cancels(bot)
 
-    async def _reconcile(self, bot: Bot) -> None:
-        trades = await self.exchange.trades(bot.symbol, bot.watermark)
-        for trade in trades:
-            self.on_venue_event(OrderFilled(trade.time_ms, trade))
-        open_now = {r.client_id: r for r in await self.exchange.open_orders(bot.symbol)}
-        for order in tuple(bot.grid.live_orders()):
-            report = open_now.get(order.client_id)
-            if report is None and order.may_be_live:
-                report = await self.exchange.query(bot.symbol, order.client_id)
-            if report is not None:
-                for event in differences(order, report, trades):
-                    self.post(bot.run, event)
-        if trades:
-            bot.watermark = max(bot.watermark, trades[-1].trade_id)
-        ghosts, _ = strangers(open_now.values(), self._known_ids())
-        for report in ghosts:
-            log.critical(
-                "the venue holds order %s, which no run of this journal gave; look into it before "
-                "you go on",
-                report.client_id,
-            )
+    async def check_accounts(self) -> None:
+        """Read settings, funding and positions of futures bots; raises as `reconcile` does."""
+        for bot in self._to_compare():
+            await self._reconciler.check_account(bot, self.venue_of(bot))
+
+    def _to_compare(self) -> list[Bot]:
+        return [
+            bot for bot in self.bots.values() if bot.is_driven and bot.started and not bot.is_filed
+        ]
 
     def _known_ids(self) -> frozenset[str]:
         return frozenset(
             order.client_id for bot in self.bots.values() if bot.started for order in bot.live()
         )
+
+    @property
+    def foreign(self) -> Mapping[tuple[Market, str], tuple[OrderReport, ...]]:
+        """Other people's open orders by market and symbol, as of the last reconciliation."""
+        return MappingProxyType(self._reconciler.foreign)
 
     async def resume(self, undelivered: Iterable[tuple[str, OrderRequest]]) -> None:
         """Deliver, in the journal's order, orders that provably never left (ADR 0005)."""
@@ -317,10 +381,15 @@ class Trader:
         self.post(run, OrderUnknown(now_ms, client_id, reason))
         self._spawn(self._resolve(run, client_id, now_ms))
 
-    def repeat_cancels(self, run: str, commands: Iterable[CancelOrder]) -> None:
-        """Send cancels again; to cancel twice ends nothing more than once."""
-        for command in commands:
-            self._dispatch(run, command)
+    def repeat_cancels(self, bot: Bot) -> None:
+        """Send cancels again whose order has not ended; to cancel twice ends nothing twice."""
+        if bot.is_driven:
+            for command in bot.open_cancels():
+                self._dispatch(bot.run, command)
+
+
+def _nothing() -> None:
+    """Nobody wants to hear of turns."""
 
 
 def _is_unknown(outcome: Outcome) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from flask import Blueprint, Response
@@ -14,6 +15,7 @@ from gridlab.api.schemas import (
     BalanceShape,
     BalanceSummary,
     FuturesBalance,
+    PositionShape,
     SpotBalance,
 )
 from gridlab.api.wire import answer, read_query, stamp_of
@@ -24,6 +26,8 @@ from gridlab.domain.snapshot import Snapshot
 from gridlab.money import ONE, ZERO, rounding
 
 _UNIT = "USDT"
+#: Assets without a price that are named; a test network's account holds hundreds.
+_MOST_NAMES = 20
 
 
 def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
@@ -62,9 +66,19 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
 
 def _spot(snapshot: Snapshot) -> SpotBalance:
     """The spot account; an asset without a USDT price is named and left out of the total."""
+    shapes, total, error = _valued(snapshot.balances, snapshot)
+    if not shapes:
+        error = say("no_spot_account", language())
+    return SpotBalance(balances=shapes, total_usdt=float(total), error=error)
+
+
+def _valued(
+    balances: Sequence[Balance], snapshot: Snapshot
+) -> tuple[list[BalanceShape], Decimal, str | None]:
+    """(shapes, their sum in USDT, which assets have no price)."""
     total, unpriced, shapes = ZERO, [], []
-    for held in snapshot.balances:
-        value = _value(held, snapshot)
+    for held in balances:
+        value = _value_of(held.asset, held.total, snapshot)
         if value is None:
             unpriced.append(held.asset)
         else:
@@ -79,30 +93,40 @@ def _spot(snapshot: Snapshot) -> SpotBalance:
             )
         )
     error = None
-    if not shapes:
-        error = say("no_spot_account", language())
-    elif unpriced:
-        error = say("assets_unpriced", language(), assets=", ".join(unpriced))
-    return SpotBalance(balances=shapes, total_usdt=float(total), error=error)
+    if unpriced:
+        more = f" +{len(unpriced) - _MOST_NAMES}" if len(unpriced) > _MOST_NAMES else ""
+        named = ", ".join(unpriced[:_MOST_NAMES]) + more
+        error = say("assets_unpriced", language(), assets=named)
+    return shapes, total, error
 
 
-def _value(held: Balance, snapshot: Snapshot) -> Decimal | None:
-    """The holding in USDT at the last price; None without one."""
+def _value_of(asset: str, amount: Decimal, snapshot: Snapshot) -> Decimal | None:
+    """An amount in USDT at the last price; None without one."""
     price: Decimal | None = ONE
-    if held.asset != _UNIT:
-        price = snapshot.prices.get((Market.SPOT, held.asset + _UNIT))
+    if asset != _UNIT:
+        price = snapshot.prices.get((Market.SPOT, asset + _UNIT))
     if price is None:
-        return ZERO if held.total == 0 else None
+        return ZERO if amount == 0 else None
     with rounding():
-        return held.total * price
+        return amount * price
 
 
 def _futures(snapshot: Snapshot) -> FuturesBalance:
-    """No mode of this release has a futures account; the shape says so in words."""
+    """The futures wallet and its positions; a mode without one says so in words."""
+    shapes, total, error = _valued(snapshot.futures_balances, snapshot)
+    if not shapes:
+        error = say("no_futures_account", language(), mode=snapshot.mode.value)
+    free = sum(
+        (_value_of(b.asset, b.free, snapshot) or ZERO for b in snapshot.futures_balances), ZERO
+    )
+    with rounding():
+        floating = sum((position.unrealized for position in snapshot.positions), ZERO)
+        margin = total + floating
     return FuturesBalance(
-        balances=[],
-        total_usdt=0.0,
-        margin_balance=0.0,
-        available_balance=0.0,
-        error=say("no_futures_account", language(), mode=snapshot.mode.value),
+        balances=shapes,
+        total_usdt=float(total),
+        margin_balance=float(margin),
+        available_balance=float(free),
+        error=error,
+        positions=[PositionShape.of(position) for position in snapshot.positions],
     )

@@ -30,6 +30,7 @@ from gridlab.api import (
     models,
     openapi,
     pages,
+    pairs,
     prometheus,
     records,
     stream,
@@ -49,7 +50,7 @@ from gridlab.app.facade import GridLab
 NAME = "gridlab"
 #: Modules that each put one group of routes on the blueprint.
 GROUPS = (
-    *(system, market, grid, trading, balance, indicators, models, checks),
+    *(system, market, grid, trading, pairs, balance, indicators, models, checks),
     *(control, jobs, records, metrics, debug),
 )
 
@@ -156,9 +157,13 @@ def create_blueprint(
 
 
 def has_keys(lab: GridLab) -> bool:
-    """Whether the configuration holds exchange credentials."""
-    keys = lab.settings.config.api
-    return keys.key is not None or keys.secret is not None
+    """Whether somebody who reaches this API could reach an exchange account through it.
+
+    A twin on this machine has a key too, and nothing behind it that is worth a token.
+    """
+    keys, access = lab.settings.config.api, lab.settings.access
+    is_account = access.credentials is not None and not access.is_play
+    return keys.key is not None or keys.secret is not None or is_account
 
 
 def _answer_misses(state: BlueprintSetupState, guard: Guard) -> None:

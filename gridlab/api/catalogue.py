@@ -22,6 +22,7 @@ from gridlab.api.requests import (
     StreamQuery,
     TradesQuery,
 )
+from gridlab.api.schemas.pairs import PairSelection
 from gridlab.api.scopes import Scope
 
 
@@ -91,10 +92,10 @@ _SYSTEM: Final[dict[str, Route]] = {
     "change_operation_mode": Route(
         scope=Scope.ADMIN,
         tag="system",
-        summary="Confirm the mode; entering another one takes a restart",
+        summary="Confirm the mode, or enter another that the start command gave the right to",
         body=ModeRequest,
         answer=schemas.ModeConfirmation,
-        errors=(409,),
+        errors=(409, 503),
         example={"mode": "Shadow"},
     ),
     "stream": Route(
@@ -209,6 +210,15 @@ _TRADING: Final[dict[str, Route]] = {
         answer=list[schemas.TradeShape],
         errors=(404,),
         example=_SYMBOL,
+        is_shared=True,
+    ),
+    "pair_table": Route(
+        scope=Scope.READ,
+        tag="trading",
+        summary="Every symbol against the filters of pair selection, and by how much it failed",
+        query=MarketQuery,
+        answer=PairSelection,
+        errors=(503,),
         is_shared=True,
     ),
     "balance": Route(

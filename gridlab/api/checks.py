@@ -5,6 +5,8 @@ A check that finds something missing is a good check, so it answers 200 with wha
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 from flask import Blueprint, Response
 
 from gridlab.api.errors import ApiError, language, render
@@ -44,6 +46,7 @@ from gridlab.api.wire import (
     stamp_of,
 )
 from gridlab.app.facade import GridLab
+from gridlab.clock import iso
 from gridlab.domain.market import Market
 from gridlab.domain.snapshot import Mode
 from gridlab.errors import NotFound
@@ -76,28 +79,52 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
 
 
 def _connection(lab: GridLab) -> ConnectionTest:
-    """No venue is asked: this version opens no connection in any mode."""
+    """What each market's venue answers now; Replay asks nobody and says so."""
     snapshot = lab.snapshot
+    found = lab.probe()
     key = "replay_no_connection" if snapshot.mode is Mode.REPLAY else "no_connection"
-    reason = say(key, language())
+    spot, futures = found.get(Market.SPOT), found.get(Market.FUTURES)
+    per_10s = None if spot is None else spot.orders_per_10s
     return ConnectionTest(
         binance_spot=SpotConnection(
-            connected=False,
-            ping_ms=None,
-            server_time=None,
-            reason=reason,
-            api_limits=SpotLimits(spot_orders_per_second=None, spot_orders_per_day=None),
+            **_answered(spot, say(key, language())),
+            api_limits=SpotLimits(
+                spot_orders_per_second=None if per_10s is None else per_10s // 10,
+                spot_orders_per_day=None if spot is None else spot.orders_per_day,
+            ),
         ),
         binance_futures=FuturesConnection(
-            connected=False,
-            ping_ms=None,
-            server_time=None,
-            reason=reason,
-            api_limits=FuturesLimits(futures_orders_per_minute=None),
+            **_answered(futures, say(key, language())),
+            api_limits=FuturesLimits(
+                futures_orders_per_minute=None if futures is None else futures.orders_per_minute
+            ),
         ),
         operation_mode=snapshot.mode.value,
         **stamp_of(snapshot).parts,
     )
+
+
+class _Answer(Protocol):
+    """What a venue answered, as far as an answer of ours tells it."""
+
+    @property
+    def round_trip_ms(self) -> float | None: ...
+    @property
+    def server_time_ms(self) -> int | None: ...
+    @property
+    def problem(self) -> str: ...
+
+
+def _answered(found: _Answer | None, not_asked: str) -> dict[str, Any]:
+    """The fields that both markets have."""
+    if found is None:
+        return {"connected": False, "ping_ms": None, "server_time": None, "reason": not_asked}
+    return {
+        "connected": not found.problem,
+        "ping_ms": found.round_trip_ms,
+        "server_time": None if found.server_time_ms is None else iso(found.server_time_ms),
+        "reason": found.problem or None,
+    }
 
 
 def _ai_models(lab: GridLab, found: Answered) -> AiModelsTest:

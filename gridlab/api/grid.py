@@ -125,9 +125,9 @@ def range_problems(lab: GridLab, asked: GridRequest) -> list[Problem]:
 
 def spec_of(lab: GridLab, symbol: str, config: GridConfig) -> GridSpec:
     """The domain's spec; without a size, the configured one for this symbol."""
+    default = lab.default_spec(symbol, config.market_type)
     quantity, investment = config.quantity, config.investment
     if quantity is None and investment is None:
-        default = lab.default_spec(symbol)
         quantity, investment = default.quantity, default.investment
     return GridSpec(
         symbol=symbol,
@@ -139,7 +139,9 @@ def spec_of(lab: GridLab, symbol: str, config: GridConfig) -> GridSpec:
         investment=investment,
         mode=config.grid_mode,
         market=config.market_type,
-        fees=lab.default_spec(symbol).fees,
+        fees=default.fees,
+        leverage=default.leverage,
+        liquidation_buffer=default.liquidation_buffer,
     )
 
 

@@ -180,22 +180,30 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Modo real - executa trades reais na Binance",
     ),
     "mode_unchanged": ("The mode is already {mode}", "O modo já é {mode}"),
+    "mode_changed": ("The mode is now {mode}", "O modo agora é {mode}"),
     "mode_unavailable": (
         "The mode {mode} cannot be entered from {current} by an API call",
         "O modo {mode} não pode ser ativado a partir de {current} por uma chamada da API",
     ),
     "mode_needs_start": (
-        "{mode} is chosen when GridLab starts",
-        "{mode} é escolhido ao iniciar o GridLab",
+        "{mode} is entered by another start: gridlab up",
+        "{mode} é ativado em outro início: gridlab up",
     ),
     "mode_needs_network": (
-        "{mode} needs a connection to Binance, which this release does not open",
-        "{mode} precisa de uma conexão com a Binance, que esta versão não abre",
+        "{mode} needs a connection to Binance, and another start: gridlab up --shadow",
+        "{mode} precisa de uma conexão com a Binance e de outro início: gridlab up --shadow",
+    ),
+    "mode_needs_testnet_keys": (
+        "{mode} needs BINANCE_TESTNET_API_KEY and BINANCE_TESTNET_API_SECRET, and another start: "
+        "gridlab up --testnet",
+        "{mode} precisa de BINANCE_TESTNET_API_KEY e BINANCE_TESTNET_API_SECRET e de outro início: "
+        "gridlab up --testnet",
     ),
     "mode_needs_keys": (
-        "{mode} needs API keys and a start option of its own; this release sends no real orders",
-        "{mode} precisa de chaves de API e de uma opção própria ao iniciar; esta versão não envia "
-        "ordens reais",
+        "{mode} needs BINANCE_API_KEY and BINANCE_API_SECRET, a clean pre-flight, a typed "
+        "confirmation, and another start: gridlab up --production",
+        "{mode} precisa de BINANCE_API_KEY e BINANCE_API_SECRET, de uma verificação sem falhas, de "
+        "uma confirmação digitada e de outro início: gridlab up --production",
     ),
     # accounts
     "no_futures_account": (

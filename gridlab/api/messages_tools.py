@@ -70,8 +70,8 @@ TOOL_TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Replay não abre conexão: os preços vêm de gravações dentro do GridLab",
     ),
     "no_connection": (
-        "This version opens no connection to Binance",
-        "Esta versão não abre conexão com a Binance",
+        "This mode trades no such market, so its venue was not asked",
+        "Este modo não opera esse mercado, então a corretora não foi consultada",
     ),
     "ollama_silent": (
         "Nothing answers at {base_url}; start Ollama with: ollama serve",

@@ -22,7 +22,7 @@ from gridlab.api.schemas.metrics import (
 from gridlab.api.wire import answer, now_ms, read_query, stamp_of
 from gridlab.app.facade import GridLab
 from gridlab.clock import human_duration, iso
-from gridlab.domain.snapshot import AgentHealth, EngineState, Snapshot
+from gridlab.domain.snapshot import AgentHealth, EngineState, Mode, Snapshot
 
 #: The documented agents; those that the snapshot does not have are listed as unavailable.
 DOCUMENTED: Final = ("ai_agent", "data_agent", "risk_agent", "sentiment_agent")
@@ -133,12 +133,20 @@ def _cache(lab: GridLab) -> CacheMetrics:
     )
 
 
+def _connection(snapshot: Snapshot) -> str:
+    """`connected` while every venue's streams are whole; Replay has no connection at all."""
+    states = {venue.state for venue in snapshot.venues.values()}
+    if snapshot.mode is Mode.REPLAY or not states:
+        return "disconnected"
+    return "connected" if states == {"ready"} else "degraded"
+
+
 def _system(snapshot: Snapshot) -> SystemMetrics:
     return SystemMetrics(
         active_bots=sum(map(is_active, snapshot.bots.values())),
         total_symbols=len({symbol for _, symbol in snapshot.prices}),
         uptime=human_duration(snapshot.wall_ms - snapshot.started_ms),
         api_status="operational" if snapshot.state in _OPERATIONAL else "degraded",
-        binance_connection="disconnected",  # no mode of this version opens one
+        binance_connection=_connection(snapshot),
         operation_mode=snapshot.mode.value,
     )

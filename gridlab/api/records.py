@@ -45,9 +45,14 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
 
 
 def _orders(lab: GridLab, query: OrdersQuery) -> OrdersPage:
-    _check_symbol(lab, query.symbol)
+    if query.symbol is not None:
+        find_instrument(lab, query.symbol, query.market_type)
     found = lab.orders(
-        query.symbol, after=query.cursor, limit=query.limit + 1, open_only=query.open_only
+        query.symbol,
+        after=query.cursor,
+        limit=query.limit + 1,
+        open_only=query.open_only,
+        market=query.market_type,
     )
     page, has_more = _page([OrderRecord.of(order) for order in found], query.limit)
     return OrdersPage(
@@ -82,7 +87,8 @@ def _events(lab: GridLab, query: EventsQuery) -> EventsPage:
 
 
 def _check_symbol(lab: GridLab, symbol: str | None) -> None:
-    if symbol is not None:
+    """A symbol on which fills can be: one with a bot, or one that the spot market lists."""
+    if symbol is not None and symbol not in lab.snapshot.bots:
         find_instrument(lab, symbol, Market.SPOT)
 
 

@@ -238,9 +238,10 @@ class ShadowQuery(RequestShape):
 
 
 class OrdersQuery(RequestShape):
-    """`cursor` is the last order id that was read; 0 begins with the oldest."""
+    """`cursor` is the last order id that was read; 0 begins with the oldest of the market."""
 
     symbol: QuerySymbol = None
+    market_type: MarketType = Market.SPOT
     cursor: Cursor = 0
     limit: Limit = 100
     open_only: Flag = False

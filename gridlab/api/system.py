@@ -14,16 +14,17 @@ from gridlab.api.schemas import (
     Health,
     ModeConfirmation,
     OperationMode,
+    VenueShape,
 )
 from gridlab.api.wire import answer, now_ms, read_body, read_query, stamp_of
 from gridlab.app.facade import GridLab
-from gridlab.domain.snapshot import BotStatus, EngineState, Mode
+from gridlab.domain.snapshot import BotStatus, EngineState, Mode, Snapshot
 
 _ANSWERING = (EngineState.READY, EngineState.FINISHED)
 _NEEDS = {
     Mode.REPLAY: "mode_needs_start",
     Mode.SHADOW: "mode_needs_network",
-    Mode.TESTNET: "mode_needs_keys",
+    Mode.TESTNET: "mode_needs_testnet_keys",
     Mode.PRODUCTION: "mode_needs_keys",
 }
 
@@ -76,23 +77,35 @@ def _status(lab: GridLab) -> ApiStatus:
         replay_progress=snapshot.progress,
         replay_speed=snapshot.speed,
         agents=agents,
+        venues=_venues(snapshot),
         **stamp.parts,
     )
+
+
+def _venues(snapshot: Snapshot) -> dict[str, VenueShape]:
+    at_ms = now_ms()
+    return {market.value: VenueShape.of(v, at_ms) for market, v in snapshot.venues.items()}
 
 
 def _health(lab: GridLab) -> Health:
     snapshot = lab.snapshot
     stamp = stamp_of(snapshot)
+    venues = _venues(snapshot)
+    is_whole = all(venue.state == "ready" for venue in venues.values())
     ages = {"snapshot_ms": stamp.age_ms}
     for agent in snapshot.agents:
         ages[f"{agent.name}_ms"] = max(0, now_ms() - agent.heartbeat_ms)
+    for market, venue in venues.items():
+        ages[f"{market}_stream_ms"] = venue.stream_age_ms
+        ages[f"{market}_account_ms"] = venue.account_age_ms
     return Health(
         live=True,
-        ready=snapshot.state in _ANSWERING,
-        accepts_orders=snapshot.state is EngineState.READY,
+        ready=snapshot.state in _ANSWERING and is_whole,
+        accepts_orders=snapshot.state is EngineState.READY and is_whole and not snapshot.killed,
         state=snapshot.state.value,
         reason=snapshot.reason,
         ages=ages,
+        venues=venues,
         **stamp.parts,
     )
 
@@ -100,33 +113,39 @@ def _health(lab: GridLab) -> Health:
 def _modes(lab: GridLab) -> OperationMode:
     snapshot = lab.snapshot
     current, tongue = snapshot.mode, language()
+    access = lab.settings.access
+    available = [mode for mode in Mode if mode is current or access.may_enter(mode)]
     return OperationMode(
         current_mode=current.value,
-        available_modes=[current.value],
-        description={current.value: say(f"mode_{current.value.lower()}", tongue)},
+        available_modes=[mode.value for mode in available],
+        description={m.value: say(f"mode_{m.value.lower()}", tongue) for m in available},
         unavailable_modes={
             mode.value: say(_NEEDS[mode], tongue, mode=mode.value)
             for mode in Mode
-            if mode is not current
+            if mode not in available
         },
         **stamp_of(snapshot).parts,
     )
 
 
 def _change_mode(lab: GridLab, asked: str) -> ModeConfirmation:
-    """The confirmation that the mode is as asked; no mode can be entered by an API call."""
+    """Enter a mode that the start gave the right to, and confirm it; no call gives a new right."""
     snapshot = lab.snapshot
     if asked not in tuple(Mode):
         values: dict[str, object] = {"choices": ", ".join(Mode)}
         raise invalid([Problem("mode", "not_choice", values, shortened(asked))])
     mode = Mode(asked)
-    if mode is not snapshot.mode:
-        raise ApiError(
-            409, "mode_unavailable", hint=_NEEDS[mode], mode=asked, current=snapshot.mode.value
-        )
+    current = snapshot.mode
+    if mode is not current:
+        if not lab.settings.access.may_enter(mode):
+            raise ApiError(
+                409, "mode_unavailable", hint=_NEEDS[mode], mode=asked, current=current.value
+            )
+        snapshot = lab.switch_mode(mode)
+    said = "mode_unchanged" if mode is current else "mode_changed"
     return ModeConfirmation(
-        current_mode=mode.value,
-        changed=False,
-        message=say("mode_unchanged", language(), mode=mode.value),
+        current_mode=snapshot.mode.value,
+        changed=mode is not current,
+        message=say(said, language(), mode=mode.value),
         **stamp_of(snapshot).parts,
     )

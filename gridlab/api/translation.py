@@ -31,10 +31,12 @@ _SENTENCES: Final[tuple[tuple[str, str], ...]] = (
         "níveis, ou use menos níveis",
     ),
     (
-        "{count} levels need {orders} open orders; the venue allows {limit} on {symbol}. Use at "
-        "most {most} levels",
+        "{count} levels need {orders} open orders; the venue allows {limit} on {symbol}, so only "
+        "the {near} nearest the price rest and the others wait until it comes nearer. Use at most "
+        "{most} levels to have all of them rest",
         "{count} níveis precisam de {orders} ordens abertas; a corretora permite {limit} em "
-        "{symbol}. Use no máximo {most} níveis",
+        "{symbol}, então só as {near} mais próximas do preço ficam abertas e as outras esperam que "
+        "ele se aproxime. Use no máximo {most} níveis para que todas fiquem abertas",
     ),
     (
         "{symbol} is {status} at the venue; wait or choose another symbol",
@@ -57,6 +59,12 @@ _SENTENCES: Final[tuple[tuple[str, str], ...]] = (
         "at once; move the range to hold the price",
         "o preço {price} está abaixo da faixa de {low} a {high}, então todo o grid seria comprado "
         "de uma vez; mova a faixa para conter o preço",
+    ),
+    (
+        "the grid needs {needed} of margin ({orders} of orders at leverage {leverage}) and {free} "
+        "is free, {short} too little; invest less, raise the leverage or free some {quote}",
+        "o grid precisa de {needed} de margem ({orders} em ordens com alavancagem {leverage}) e há "
+        "{free} livre, faltam {short}; invista menos, aumente a alavancagem ou libere {quote}",
     ),
     (
         "the grid needs {needed} and {free} is free, {short} too little; invest less or free some "
@@ -97,8 +105,105 @@ _SENTENCES: Final[tuple[tuple[str, str], ...]] = (
         "{reference}; estreite a faixa",
     ),
     (
-        "market_type is {market}; the replay venue holds a spot account only, so choose spot",
-        "market_type é {market}; a corretora simulada só tem conta spot, então escolha spot",
+        "market_type is {market}, and nothing of {same} is recorded in the span that is played; "
+        "choose {others}, or start with a replay.start and replay.end that hold such a recording "
+        "(gridlab data list names them)",
+        "market_type é {market}, e nada de {same} está gravado no período reproduzido; escolha "
+        "{others}, ou inicie com replay.start e replay.end que contenham tal gravação "
+        "(gridlab data list as mostra)",
+    ),
+    (
+        "market_type is {market}; this session has an account on {others} only "
+        "(exchange.supported_markets)",
+        "market_type é {market}; esta sessão só tem conta em {others} (exchange.supported_markets)",
+    ),
+    (
+        "the {market} venue is {state} ({reason}); try again when it is ready",
+        "a corretora de {market} está em {state} ({reason}); tente de novo quando estiver pronta",
+    ),
+    (
+        "the price of {symbol} on {market} is {age} s old, and a grid starts at one of at most "
+        "{limit} s; try again when the market's stream is back",
+        "o preço de {symbol} em {market} tem {age} s, e um grid começa com um de no máximo {limit} "
+        "s; tente de novo quando o fluxo de mercado voltar",
+    ),
+    (
+        "of each {quantity} {base} bought, {percent} % cannot be sold at once, because the fee is "
+        "taken in {same} and the lot size is {lot}; it is carried to a later sale. Invest more or "
+        "use fewer levels to make it small",
+        "de cada {quantity} {base} comprado, {percent} % não pode ser vendido de imediato, porque "
+        "a taxa é cobrada em {same} e o lote é {lot}; fica para uma venda posterior. Invista mais "
+        "ou use menos níveis para reduzi-lo",
+    ),
+    (
+        "{free} is free and one round of every grid costs about {needed} in fees; top it up, or "
+        "the venue takes its fees from what each trade brings",
+        "há {free} livre e um ciclo de todos os níveis custa cerca de {needed} em taxas; reponha, "
+        "ou a corretora cobrará as taxas do que cada negócio trouxer",
+    ),
+    (
+        "with every buy filled the average price is {average}, and at leverage {leverage} an "
+        "isolated position is liquidated at {price} or before, above the lowest line {lowest}; use "
+        "a leverage of at most {most}, raise the lowest line or use crossed margin with more in "
+        "the wallet",
+        "com todas as compras executadas o preço médio é {average}, e com alavancagem {leverage} "
+        "uma posição isolada é liquidada em {price} ou antes, acima da linha mais baixa {lowest}; "
+        "use alavancagem de no máximo {most}, suba a linha mais baixa ou use margem cruzada com "
+        "mais na carteira",
+    ),
+    (
+        "the fee mode is {mode} and futures fees are taken in {quote}; choose {choice}",
+        "o modo de taxa é {mode} e as taxas de futuros são cobradas em {quote}; escolha {choice}",
+    ),
+    (
+        "at leverage {leverage} an isolated position is liquidated at most {away} % from its entry "
+        "and the liquidation buffer is {buffer} %, so nothing more would be bought after the first "
+        "purchase; use a leverage below {below} or a smaller buffer",
+        "com alavancagem {leverage} uma posição isolada é liquidada a no máximo {away} % da "
+        "entrada e a reserva de liquidação é {buffer} %, então nada mais seria comprado após a "
+        "primeira compra; use alavancagem abaixo de {below} ou uma reserva menor",
+    ),
+    (
+        "{words}; close all positions and orders, switch the position mode to one-way at the "
+        "exchange, and start again",
+        "{words}; feche todas as posições e ordens, mude o modo de posição para unidirecional na "
+        "corretora e inicie de novo",
+    ),
+    (
+        "the kill switch is pulled ({reason}); release it with POST /api/revive before a grid can "
+        "start",
+        "a chave de emergência está acionada ({reason}); libere-a com POST /api/revive para que um "
+        "grid possa iniciar",
+    ),
+    (
+        "{mode} cannot be entered from here: this process was started by {command}; stop it and "
+        "run {other}",
+        "{mode} não pode ser ativado aqui: este processo foi iniciado por {command}; pare-o e "
+        "execute {other}",
+    ),
+    (
+        "{count} bots have orders in {mode} ({symbols}); stop them before you leave it, for nobody "
+        "would watch them",
+        "{count} bots têm ordens em {mode} ({symbols}); pare-os antes de sair, pois ninguém os "
+        "acompanharia",
+    ),
+    (
+        "the mode is already changing to {mode}; try again when it has",
+        "o modo já está mudando para {mode}; tente de novo quando terminar",
+    ),
+    (
+        "{waiting} jobs wait and no more than {limit} may; cancel some or wait for them",
+        "{waiting} tarefas esperam e não podem ser mais de {limit}; cancele algumas ou aguarde",
+    ),
+    (
+        "period is {period}; {name} takes a whole number of bars from {least} to {most}, {default} "
+        "when left out",
+        "period é {period}; {name} aceita um número inteiro de candles de {least} a {most}, "
+        "{default} quando omitido",
+    ),
+    (
+        "there is no indicator {name}; known are {known}",
+        "não existe o indicador {name}; conhecidos são {known}",
     ),
     (
         "the recording has ended, so no new grid can start; begin anew with gridlab up --fresh",

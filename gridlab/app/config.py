@@ -135,7 +135,7 @@ def _overlay(
             merged[key] = value
         elif isinstance(value, dict):
             # A purse is stated whole: nobody who writes BTC wants the default USDT beside it.
-            replaces = here == ("replay", "initial_balances")
+            replaces = path == ("replay",) and key.endswith("_balances")
             merged[key] = value if replaces else _overlay(below, value, problems, here)
         else:
             problems.append(

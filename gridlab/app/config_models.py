@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from gridlab import money
+from gridlab.domain.account import FuturesSettings, MarginType
 from gridlab.domain.market import FeeMode, FeeSchedule, Market
 from gridlab.domain.snapshot import Mode
 from gridlab.domain.spec import MAX_LEVELS, GridSpec
@@ -99,6 +100,9 @@ Symbol: TypeAlias = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,20}$")]
 Symbols: TypeAlias = Annotated[tuple[Symbol, ...], BeforeValidator(_tuple)]
 Words: TypeAlias = Annotated[tuple[Word, ...], BeforeValidator(_tuple)]
 MarketName: TypeAlias = Annotated[Market, BeforeValidator(_market)]
+Purse: TypeAlias = Annotated[
+    dict[Annotated[str, Field(pattern=r"^[A-Z0-9]{1,16}$")], NotNegative], Field(min_length=1)
+]
 Secret: TypeAlias = Annotated[SecretStr, BeforeValidator(_secret)]
 TimeMs: TypeAlias = Annotated[int, BeforeValidator(_time_ms)]
 
@@ -134,6 +138,13 @@ class FuturesGrid(Section):
     leverage: Leverage
     position_side: Literal["BOTH", "LONG", "SHORT"]
     use_isolated_margin: bool
+    capital_usd: Positive
+
+    @property
+    def settings(self) -> FuturesSettings:
+        """What grids assume of the account, and assert at every start and reconciliation."""
+        kind = MarginType.ISOLATED if self.use_isolated_margin else MarginType.CROSSED
+        return FuturesSettings(leverage=self.leverage, margin_type=kind)
 
 
 class GridSection(Section):
@@ -337,19 +348,20 @@ class Logging(Section):
 
 
 class Replay(Section):
-    """The paper venue and the recording it plays.
+    """The paper venues, and the recording that Replay plays.
 
     `speed` is market seconds for each real second, 0 for as fast as it can; the file's `start` and
     `end` are `start_ms` and `end_ms` here.
     """
 
     speed: NotNegative
-    initial_balances: Annotated[
-        dict[Annotated[str, Field(pattern=r"^[A-Z0-9]{1,16}$")], NotNegative], Field(min_length=1)
-    ]
+    initial_balances: Purse
+    initial_futures_balances: Purse
     fee_mode: Annotated[FeeMode, BeforeValidator(_fee_mode)]
     maker_fee: FeeRate
     taker_fee: FeeRate
+    futures_maker_fee: FeeRate
+    futures_taker_fee: FeeRate
     fee_asset: Word | None
     fee_asset_price: Positive | None
     fill_rule: Literal["touch", "through"]
@@ -357,9 +369,19 @@ class Replay(Section):
     start_ms: TimeMs | None = Field(alias="start")
     end_ms: TimeMs | None = Field(alias="end")
 
+    def fees_on(self, market: Market) -> FeeSchedule:
+        """What the paper venue of `market` takes; on futures always in quote, as the exchange."""
+        if market is Market.SPOT:
+            return self.fees
+        return FeeSchedule(self.futures_maker_fee, self.futures_taker_fee, FeeMode.QUOTE)
+
+    def purse(self, market: Market) -> dict[str, Decimal]:
+        """What the paper account of `market` holds at its start."""
+        return self.initial_balances if market is Market.SPOT else self.initial_futures_balances
+
     @property
     def fees(self) -> FeeSchedule:
-        """What the paper venue takes."""
+        """What the paper venue takes on spot."""
         if self.fee_mode is not FeeMode.THIRD:
             return FeeSchedule(self.maker_fee, self.taker_fee, self.fee_mode)
         return FeeSchedule(
@@ -407,17 +429,29 @@ class Config(Section):
     replay: Replay
     api_server: ApiServer
 
+    def capital_on(self, market: Market) -> Decimal:
+        """Quote units for one pair on `market`."""
+        if market is Market.FUTURES:
+            return self.grid.futures.capital_usd
+        return self.trading.capital_per_pair_usd
+
     def spec_for(self, symbol: str, market: Market | None = None) -> GridSpec:
-        """The grid that this configuration means for `symbol`.
+        """The grid that this configuration means for `symbol`, with the paper venue's fees.
 
         Args:
             market: the market; None for `default_market_type`.
         """
+        chosen = market or self.default_market_type
+        is_futures = chosen is Market.FUTURES
+        with money.exact():
+            buffer = self.risk_management.futures_risk.liquidation_buffer_perc / 100
         return GridSpec(
             symbol=symbol,
             levels=self.grid.initial_levels,
             spacing=self.grid.initial_spacing_perc,
-            investment=self.trading.capital_per_pair_usd,
-            market=market or self.default_market_type,
-            fees=self.replay.fees,
+            investment=self.capital_on(chosen),
+            market=chosen,
+            fees=self.replay.fees_on(chosen),
+            leverage=self.grid.futures.leverage if is_futures else 1,
+            liquidation_buffer=buffer,
         )

@@ -36,15 +36,19 @@ def _capital(config: Config) -> Iterator[str]:
 
 def _paper_money(config: Config) -> Iterator[str]:
     """Every pair that may run at once must be payable from the paper account's largest purse."""
-    if config.operation_mode is not Mode.REPLAY:
+    if config.operation_mode not in (Mode.REPLAY, Mode.SHADOW):
         return
-    needed = config.trading.capital_per_pair_usd
-    largest = max(config.replay.initial_balances.values(), default=ZERO)
-    if largest < needed:
-        yield (
-            f"replay.initial_balances holds at most {text(largest)} of an asset, less than "
-            f"trading.capital_per_pair_usd of {text(needed)}; raise the one or lower the other"
-        )
+    for market, purse, capital in (
+        (Market.SPOT, "replay.initial_balances", "trading.capital_per_pair_usd"),
+        (Market.FUTURES, "replay.initial_futures_balances", "grid.futures.capital_usd"),
+    ):
+        needed = config.capital_on(market)
+        largest = max(config.replay.purse(market).values(), default=ZERO)
+        if largest < needed:
+            yield (
+                f"{purse} holds at most {text(largest)} of an asset, less than {capital} of "
+                f"{text(needed)}; raise the one or lower the other"
+            )
 
 
 def _allocation(config: Config) -> Iterator[str]:
@@ -98,7 +102,8 @@ def _sentiment(config: Config) -> Iterator[str]:
 
 
 def _credentials(config: Config) -> Iterator[str]:
-    if config.operation_mode not in (Mode.TESTNET, Mode.PRODUCTION):
+    """Testnet's keys have variables of their own, and can come with the twin's addresses."""
+    if config.operation_mode is not Mode.PRODUCTION:
         return
     for name in ("key", "secret"):
         if getattr(config.api, name) is None:
@@ -106,6 +111,15 @@ def _credentials(config: Config) -> Iterator[str]:
                 f"operation_mode is {config.operation_mode}, which needs api.{name}; set the "
                 "environment variable that it names"
             )
+
+
+def _position_side(config: Config) -> Iterator[str]:
+    side = config.grid.futures.position_side
+    if side != "BOTH":
+        yield (
+            f"grid.futures.position_side is {side}, which is one half of hedge mode; grids trade "
+            "one net position a symbol (one-way mode), so set BOTH"
+        )
 
 
 def _recording(config: Config) -> Iterator[str]:
@@ -143,6 +157,7 @@ _RULES: tuple[Callable[[Config], Iterator[str]], ...] = (
     _paper_money,
     _allocation,
     _leverage,
+    _position_side,
     _markets,
     _sentiment,
     _credentials,

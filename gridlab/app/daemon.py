@@ -18,11 +18,23 @@ from pathlib import Path
 from typing import Protocol
 
 from gridlab._version import __version__
+from gridlab.app.admission import admit
+from gridlab.app.config import Config, load_config
 from gridlab.app.dashboards import ChildServer, launch_lab, launch_voila
+from gridlab.app.doctor import DoctorOptions, examine
 from gridlab.app.facade import GridLab
 from gridlab.app.logs import RedactingFormatter
+from gridlab.app.modes import REAL_ORDERS, Access, make_access
 from gridlab.clock import iso
-from gridlab.domain.snapshot import EngineState
+from gridlab.domain.snapshot import EngineState, Mode
+
+#: What a mode is, in the banner's words.
+_MEANINGS = {
+    Mode.REPLAY: "recorded real prices, simulated orders",
+    Mode.SHADOW: "real market data, simulated orders",
+    Mode.TESTNET: "orders to a test venue, play money",
+    Mode.PRODUCTION: "REAL ORDERS, REAL MONEY",
+}
 
 
 class Server(Protocol):
@@ -61,6 +73,9 @@ class Options:
     with_lab: bool = False
     fresh: bool = False
     first_bot: str = "BTCUSDT"
+    mode: Mode | None = None
+    endpoints: str | None = None
+    confirm: str = ""
 
 
 def run(options: Options, make_server: MakeServer) -> int:
@@ -69,10 +84,13 @@ def run(options: Options, make_server: MakeServer) -> int:
     Raises:
         GridLabError: it could not start; the message names the option that helps.
     """
+    config = load_config(options.config)
+    access = _access(options, config)
     stopping = _catch_signals()
     lab = GridLab(
         options.data_dir,
-        config=options.config,
+        config=config,
+        access=access,
         speed=options.speed,
         first_bot=options.first_bot,
         fresh=options.fresh,
@@ -86,8 +104,37 @@ def run(options: Options, make_server: MakeServer) -> int:
         children = {} if options.headless else _children(options, lab, server, stack)
         _print_banner(lab, server, children)
         _wait(lab, children, stopping)
-        print("stopping: orders stay on the paper venue's books; start again to go on", flush=True)
+        print(f"stopping: {_left_behind(lab)}", flush=True)
     return 0
+
+
+def _access(options: Options, config: Config) -> Access:
+    """What this start may do; for real money a person has confirmed it here."""
+    access = make_access(config, options.mode, options.endpoints)
+    if access.mode is not Mode.PRODUCTION:
+        return access
+    checks = tuple(
+        examine(
+            DoctorOptions(
+                mode=options.mode,
+                config=options.config,
+                data_dir=options.data_dir,
+                port=options.port,
+            )
+        )
+    )
+    for check in checks:
+        print(check, flush=True)
+    return admit(access, checks, options.confirm)
+
+
+def _left_behind(lab: GridLab) -> str:
+    """What stays when the process ends, in words."""
+    snapshot = lab.snapshot
+    if snapshot.mode not in REAL_ORDERS:
+        return "orders stay on the paper venue's books; start again to go on"
+    count = sum(len(bot.open_orders) for bot in snapshot.bots.values())
+    return f"{count} orders stay open at the exchange and nobody watches them until you start again"
 
 
 def _catch_signals() -> threading.Event:
@@ -100,11 +147,13 @@ def _catch_signals() -> threading.Event:
 def _log_to(lab: GridLab) -> None:
     settings = lab.settings
     path = settings.log_path
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.handlers.RotatingFileHandler(path, maxBytes=5_000_000, backupCount=3)
     handler.setFormatter(
         RedactingFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", lab.log_ring)
     )
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request says nothing
     logging.basicConfig(level=settings.config.logging.level, handlers=[handler])
 
 
@@ -145,20 +194,22 @@ def _children(
 
 
 def _print_banner(lab: GridLab, server: Server, children: dict[str, ChildServer]) -> None:
-    snapshot = lab.snapshot
-    speed = f"{snapshot.speed:g}x" if snapshot.speed else "as fast as it can"
+    snapshot, settings = lab.snapshot, lab.settings
     rows = [("API", server.url), *((name, child.url) for name, child in children.items())]
-    rows += [
-        ("Market", f"{iso(snapshot.time_ms)}, playing {speed}"),
-        ("Data", str(lab.settings.data_dir)),
-    ]
+    if server.page_token:
+        rows.append(("Tokens", f"needed; in api-token.json of {settings.data_dir}"))
+    if snapshot.mode is Mode.REPLAY:
+        speed = f"{snapshot.speed:g}x" if snapshot.speed else "as fast as it can"
+        rows.append(("Market", f"{iso(snapshot.time_ms)}, playing {speed}"))
+    else:
+        rows.append(("Account", settings.access.account))
+        rows += [(f"{name}", venue.state) for name, venue in snapshot.venues.items()]
+    rows.append(("Data", str(settings.books_dir)))
     rows += [
         ("Grid", f"{bot.symbol}, {bot.levels} levels, {bot.status}")
         for bot in snapshot.bots.values()
     ]
-    print(
-        f"GridLab {__version__} | {snapshot.mode.upper()}: recorded real prices, simulated orders"
-    )
+    print(f"GridLab {__version__} | {snapshot.mode.upper()}: {_MEANINGS[snapshot.mode]}")
     for name, value in rows:
         print(f"  {name:<11}{value}")
     if snapshot.state is EngineState.FINISHED:

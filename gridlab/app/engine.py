@@ -1,34 +1,38 @@
 """The engine: one thread, one asyncio loop, all mutable state (law 8).
 
-It recovers, plays, and publishes one immutable snapshot for each step. When its session breaks, the
+It recovers, runs, and publishes one immutable snapshot for each step. When its session breaks, the
 supervisor throws it away and the next one begins where every start begins: with recovery (law 5).
+What a session is made of, and in which mode, is the affair of `build`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from decimal import Decimal
-from types import MappingProxyType
 
 from gridlab.agents.bot import Bot
 from gridlab.agents.recovery import recover
 from gridlab.agents.supervisor import Supervisor
-from gridlab.app.build import Session, open_session
+from gridlab.app.build import Sessions
 from gridlab.app.killswitch import KillSwitch
+from gridlab.app.modes import COMMANDS, REAL_ORDERS
+from gridlab.app.picture import picture_of
+from gridlab.app.session import Probe, Session
 from gridlab.app.settings import Settings
+from gridlab.app.switching import ModeDoor, ModeSwitch
 from gridlab.clock import SystemClock, iso
+from gridlab.data.cache_core import IntelligentCache
 from gridlab.domain.events import StopPolicy
 from gridlab.domain.market import Market
-from gridlab.domain.orders import ClientId, OrderReport, Trade
+from gridlab.domain.orders import OrderReport, Trade
 from gridlab.domain.plan import GridPlan, Severity
 from gridlab.domain.snapshot import BotSnapshot, EngineState, Mode, Snapshot
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import Conflict, InvalidSpec, StorageError
 from gridlab.grid.preflight import plan_grid
-from gridlab.grid.view import bot_snapshot
 from gridlab.money import text
 
 log = logging.getLogger(__name__)
@@ -37,18 +41,25 @@ log = logging.getLogger(__name__)
 BEAT_EVERY_MS = 1_000
 #: Real milliseconds between two published steps; faster ones would only be overwritten.
 PUBLISH_EVERY_MS = 50
+#: How long an end that was asked for waits for requests that are on their way.
+QUIET_WITHIN_S = 2.0
+QUIET_FOR_S = 0.1
 
 
 class Engine:
     """Owns a data directory's grids; every method but `snapshot` runs in the engine's loop.
 
     Args:
+        cache: of market data, which outlives every session.
         on_ready: called once, when the first recovery is done, with None; or with the exception
             that made the first start refuse.
     """
 
     def __init__(
-        self, settings: Settings, on_ready: Callable[[BaseException | None], None]
+        self,
+        settings: Settings,
+        cache: IntelligentCache,
+        on_ready: Callable[[BaseException | None], None],
     ) -> None:
         self.settings = settings
         self.session: Session | None = None
@@ -58,6 +69,8 @@ class Engine:
         self._wall = SystemClock()
         self._on_ready = on_ready
         self._was_ready = False
+        self._door = ModeDoor()
+        self._sessions = Sessions(self._wall, cache, self._publish_step)
         self._state = EngineState.RECOVERING
         self._reason = ""
         self._sequence = 0
@@ -70,40 +83,55 @@ class Engine:
     async def run(self) -> None:
         """Run until cancelled. A refusal at the first start goes to `on_ready` and ends it."""
         try:
-            await self._supervisor.run()
-            if self._supervisor.is_failed:
-                self._set_state(EngineState.FAILED, self._supervisor.last_error)
-            await asyncio.Event().wait()
+            while True:
+                await self._supervisor.run()
+                if self._supervisor.is_failed:
+                    self._set_state(EngineState.FAILED, self._supervisor.last_error)
+                    await asyncio.Event().wait()
+                # Only a change of the mode ends a session without an error.
+                self._supervisor = Supervisor("trader", self._live, self._wall)
         except asyncio.CancelledError:
             self._set_state(EngineState.STOPPED, "stopped on request")
             raise
 
     async def _live(self) -> None:
-        """One session: recover, play to the end, then keep answering."""
-        self.session = None
+        """One session: recover, run, keep answering; returns when another mode is asked for."""
+        self.session = session = None
         self._set_state(EngineState.RECOVERING, self._supervisor.last_error)
         work: list[asyncio.Task[None]] = []
         try:
             self.session_number += 1
-            session = self.session = open_session(self.settings, self._wall, self._publish_step)
+            session = self.session = self._sessions.make(self.settings)
+            await session.open()
             work.append(asyncio.create_task(session.trader.run()))
             await self._recover(session)
+            work.append(asyncio.create_task(self._run(session)))
+            await self._settle(session, work)
             log.info(
-                "ready at market time %s: %d grids, journal of %d entries",
+                "%s is ready at market time %s: %d grids, journal of %d entries",
+                session.mode,
                 iso(session.clock.now_ms()),
                 len(session.trader.bots),
                 session.journal.length,
             )
             self._set_state(EngineState.READY, "")
             self._tell_ready(None)
-            work.append(asyncio.create_task(self._play(session)))
-            work.append(asyncio.create_task(self._beat()))
-            await asyncio.gather(*work)
+            self._door.arrive()
+            work += map(asyncio.create_task, (self._beat(), self._door.opened()))
+            await self._first_break(work)
         except asyncio.CancelledError:
-            if self.session is not None and self._was_ready:
-                self.session.replay.save()
+            if session is not None and self._was_ready:
+                await self._leave(session)
             raise
+        except ModeSwitch:
+            if session is not None:
+                await self._leave(session)
+            self._enter(self._door.leave(self.settings.mode))
         except Exception as error:
+            if (back := self._door.turn_back(error)) is not None:
+                log.error("%s cannot be entered: %s", self.settings.mode, error)
+                self._enter(back)
+                return
             if not self._was_ready:
                 self._tell_ready(error)
                 raise asyncio.CancelledError from error
@@ -113,36 +141,84 @@ class Engine:
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
-            if self.session is not None:
-                self.session.close()
+            if session is not None:
+                await self._close(session)
+
+    @staticmethod
+    async def _first_break(work: list[asyncio.Task[None]]) -> None:
+        """Wait for the first task that raises, and raise that; cancelled, it leaves all running."""
+        done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+
+    async def _leave(self, session: Session) -> None:
+        """Leave a session in order; where that fails, an end that was asked for comes anyway."""
+        try:
+            await self._fall_quiet(session)
+            session.save()
+        except Exception as error:
+            log.error("%s was not left in order: %s", session.mode, error, exc_info=error)
+
+    @staticmethod
+    async def _close(session: Session) -> None:
+        """Let go of everything; what breaks here must not hide why the session ended."""
+        try:
+            await session.close()
+        except Exception as error:
+            log.error("%s was not closed in order: %s", session.mode, error, exc_info=error)
+
+    @staticmethod
+    async def _fall_quiet(session: Session) -> None:
+        """Let requests that are on their way have their answers, so that none is in doubt later.
+
+        A live venue tells of fills a moment after its answer, and a fill sends new orders.
+        """
+        if session.is_recorded or session.trader.failure is not None:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(QUIET_WITHIN_S):
+                sent = -1
+                while sent != session.trader.commands_sent:
+                    sent = session.trader.commands_sent
+                    await session.trader.idle()
+                    await asyncio.sleep(QUIET_FOR_S)
+
+    def _enter(self, mode: Mode) -> None:
+        """Make `mode` the one of the next session; nothing of another mode is shown in it."""
+        log.info("leaving %s for %s", self.settings.mode, mode)
+        self.settings = self.settings.in_mode(mode)
+        self.session = None
+        self._state, self._reason = EngineState.RECOVERING, f"entering {mode}"
+        self.snapshot = self._blank()
 
     async def _recover(self, session: Session) -> None:
         is_new = not session.journal.length
         await recover(session.trader)
-        await self._refuse_ghosts(session)
+        for report in await session.account.ghosts():
+            raise StorageError(
+                f"the venue holds order {report.client_id}, which the journal does not know: the "
+                f"journal is older than the venue's books. {session.ghost_remedy}"
+            )
         if is_new:
-            # A new replay stands before its first step: the market needs a price to start at.
-            for _ in session.replay.symbols:
-                if (step := session.replay.next_step()) is not None:
-                    session.replay.play(step)
-            if self.settings.first_bot:
+            await session.prime()
+            if self.settings.first_bot and session.is_recorded:
                 symbol = self.settings.first_bot
                 await self._start(session, self.settings.config.spec_for(symbol))
 
     @staticmethod
-    async def _refuse_ghosts(session: Session) -> None:
-        known = {o.client_id for bot in session.trader.bots.values() for o in bot.live()}
-        for symbol in session.replay.symbols:
-            for report in await session.venue.open_orders(symbol):
-                if ClientId.parse(report.client_id) and report.client_id not in known:
-                    raise StorageError(
-                        f"the venue holds order {report.client_id}, which the journal does not "
-                        "know: the journal is older than the venue's books. Restore the newer "
-                        "journal, or begin anew with --fresh"
-                    )
+    async def _settle(session: Session, work: list[asyncio.Task[None]]) -> None:
+        """Wait until new orders may be made, or raise what broke meanwhile."""
+        settling = asyncio.create_task(session.settled())
+        try:
+            await asyncio.wait({settling, *work}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (*work, settling):
+                if task.done():
+                    task.result()
+        finally:
+            settling.cancel()
 
-    async def _play(self, session: Session) -> None:
-        await session.player.run()
+    async def _run(self, session: Session) -> None:
+        await session.run()
         log.info("the recording has ended")
         self._set_state(EngineState.FINISHED, "the recording has ended")
 
@@ -159,8 +235,12 @@ class Engine:
 
     # --- requests ---------------------------------------------------------------------------------
 
+    async def probe(self) -> Mapping[Market, Probe]:
+        """What every venue answers just now; empty where none is asked."""
+        return await self._usable().probe()
+
     async def preflight(self, spec: GridSpec) -> GridPlan:
-        return self._plan(self._usable(), spec)
+        return await self._plan(self._usable(), spec)
 
     async def start_grid(self, spec: GridSpec) -> BotSnapshot:
         session = self._usable()
@@ -184,11 +264,12 @@ class Engine:
         return self._published(await self._start(session, spec))
 
     async def _start(self, session: Session, spec: GridSpec) -> Bot:
-        plan = self._plan(session, spec)
+        plan = await self._plan(session, spec)
         failures = [f.message for f in plan.findings if f.severity is Severity.FAIL]
         if failures:
             raise InvalidSpec(*failures)
-        bot = session.trader.start_grid(spec, plan.instrument, plan.reference_price)
+        await session.prepare(spec)
+        bot = session.trader.start_grid(plan.spec, plan.instrument, plan.reference_price)
         await session.trader.idle()
         log.info("grid %s started on %s at %s", bot.run, bot.symbol, text(plan.reference_price))
         return bot
@@ -219,13 +300,36 @@ class Engine:
         log.warning("kill switch released")
         self._publish()
 
+    async def switch_mode(self, mode: Mode) -> None:
+        """Leave the present mode for `mode`; returns when that is ready.
+
+        Raises:
+            Conflict: the process has no right to it, or bots with real orders still run.
+            GridLabError: it could not start; the former mode runs again.
+        """
+        session, access = self._usable(), self.settings.access
+        if mode is self.settings.mode:
+            return
+        if not access.may_enter(mode):
+            raise Conflict(
+                f"{mode} cannot be entered from here: this process was started by "
+                f"{COMMANDS[access.mode]}; stop it and run {COMMANDS[mode]}"
+            )
+        busy = [bot.symbol for bot in session.trader.bots.values() if not bot.is_over]
+        if busy and session.mode in REAL_ORDERS:
+            raise Conflict(
+                f"{len(busy)} bots have orders in {session.mode} ({', '.join(busy)}); stop them "
+                "before you leave it, for nobody would watch them"
+            )
+        await self._door.ask(mode)
+
     async def orders(
-        self, symbol: str | None, after: int, limit: int, open_only: bool
+        self, market: Market, symbol: str | None, after: int, limit: int, open_only: bool
     ) -> tuple[OrderReport, ...]:
-        """Orders of the venue's books with an id above `after`, ascending, other people's too."""
-        book = self._usable().venue.book
+        """Orders of one venue's books with an id above `after`, ascending, other people's too."""
+        account = self._usable().account
         found: list[OrderReport] = []
-        while len(found) < limit and (page := book.orders(after, limit)):
+        while len(found) < limit and (page := await account.orders(market, after, limit)):
             after = int(page[-1].order_id)
             found += [
                 order
@@ -236,29 +340,22 @@ class Engine:
 
     def step_seconds(self) -> tuple[float, ...]:
         """How long the latest steps of the engine took."""
-        return () if self.session is None else tuple(self.session.player.step_seconds)
+        return () if self.session is None else tuple(self.session.step_seconds)
 
     async def trades(self, symbol: str, limit: int) -> tuple[Trade, ...]:
-        """Our latest trades on `symbol`, from the venue's books, oldest first."""
+        """Our latest trades on `symbol`, oldest first, from the books of the bot's venue."""
         session = self._usable()
-        session.market.instrument(Market.SPOT, symbol)
-        ours = [
-            trade
-            for trade in await session.venue.trades(symbol)
-            if ClientId.parse(trade.client_id) is not None
-        ]
-        return tuple(ours[-limit:])
+        bot = self.snapshot.bots.get(symbol)
+        market = Market.SPOT if bot is None else bot.market
+        if bot is None:
+            session.market.instrument(market, symbol)
+        return tuple(await session.account.trades(market, symbol))[-limit:]
 
-    def _plan(self, session: Session, spec: GridSpec) -> GridPlan:
-        if spec.market is not Market.SPOT:
-            raise InvalidSpec(
-                f"market_type is {spec.market}; the replay venue holds a spot account only, so "
-                "choose spot"
-            )
-        rules = session.market.instrument(spec.market, spec.symbol)
-        price = session.market.price(spec.market, spec.symbol).value
-        free = {balance.asset: balance.free for balance in session.venue.book.balances()}
-        return plan_grid(spec, rules, price, free)
+    @staticmethod
+    async def _plan(session: Session, spec: GridSpec) -> GridPlan:
+        rules, price = await session.quote(spec.market, spec.symbol)
+        free = await session.account.available(spec.market)
+        return plan_grid(await session.fitted(spec), rules, price, free)
 
     def _usable(self) -> Session:
         if self.session is None or self._state not in (EngineState.READY, EngineState.FINISHED):
@@ -292,46 +389,16 @@ class Engine:
                 agents=(self._supervisor.health(self.snapshot.wall_ms),),
             )
         else:
-            self.snapshot = self._picture(session)
-
-    def _picture(self, session: Session) -> Snapshot:
-        prices = {
-            (market, symbol): session.market.price(market, symbol).value
-            for market in Market
-            for symbol in session.market.symbols(market)
-        }
-        return replace(
-            self._blank(),
-            time_ms=session.clock.now_ms(),
-            progress=session.replay.progress,
-            prices=MappingProxyType(prices),
-            bots=MappingProxyType(self._bots(session, prices)),
-            balances=session.venue.book.balances(),
-        )
-
-    @staticmethod
-    def _bots(
-        session: Session, prices: dict[tuple[Market, str], Decimal]
-    ) -> dict[str, BotSnapshot]:
-        return {
-            bot.symbol: bot_snapshot(
-                bot.grid,
-                prices[bot.grid.instrument.market, bot.symbol],
-                halted=bot.halted,
-                recovery=bot.recovery,
-            )
-            for bot in session.trader.bots.values()
-            if bot.started
-        }
+            self.snapshot = picture_of(session, self._blank())
 
     def _blank(self) -> Snapshot:
         now_ms = self._wall.now_ms()
         session = self.session
         is_playing = self._state is EngineState.READY
-        beat_ms = session.player.beat_ms if session is not None and is_playing else now_ms
+        beat_ms = session.beat_ms if session is not None and is_playing else now_ms
         return Snapshot(
             sequence=self._sequence,
-            mode=Mode.REPLAY,
+            mode=self.settings.mode,
             state=self._state,
             time_ms=self.settings.start_ms,
             wall_ms=now_ms,
@@ -341,4 +408,5 @@ class Engine:
             agents=(self._supervisor.health(beat_ms),),
             reason=self._reason,
             killed=self.kill_switch.reason,
+            source=self.settings.access.source(self.settings.mode),
         )

@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,8 +25,10 @@ from gridlab.app.config import Config
 from gridlab.app.engine import Engine
 from gridlab.app.jobs import Job, Jobs
 from gridlab.app.logs import LogLine, LogRing
+from gridlab.app.modes import Access
 from gridlab.app.performance import measure
-from gridlab.app.settings import make_settings, secrets_of
+from gridlab.app.session import Probe
+from gridlab.app.settings import Settings, make_settings, secrets_of
 from gridlab.app.symbols import SymbolReport, report_on
 from gridlab.app.work import backtest_work, shadow_work
 from gridlab.clock import MarketTime
@@ -63,7 +65,11 @@ class GridLab:
             `$GRIDLAB_DATA_DIR`, else `~/.gridlab`.
         config: a `Config`, or the path of a YAML file laid over the packaged defaults.
         speed: market seconds for each real second; 0 plays as fast as it can.
-        mode: only `Mode.REPLAY` until the live venues arrive.
+        mode: where prices come from and where orders go; by default the configuration's, Replay.
+            Production starts by `gridlab up --production` alone.
+        endpoints: with Shadow or Testnet, other addresses than the exchange's own: JSON, or a file
+            with it, such as the line that `gridlab twin` prints.
+        access: what a start command was given the right to do; instead of `mode` and `endpoints`.
         start_ms, end_ms: the part of the recording to play; by default the last days of March 2026.
         first_bot: symbol on which a new data directory starts the configured grid.
         fresh: put an earlier run's books aside (into `archive/`) and begin anew.
@@ -78,16 +84,21 @@ class GridLab:
         *,
         config: Config | Path | str | None = None,
         speed: float | None = None,
-        mode: Mode = Mode.REPLAY,
+        mode: Mode | None = None,
+        endpoints: Path | str | None = None,
+        access: Access | None = None,
         start_ms: int | None = None,
         end_ms: int | None = None,
         first_bot: str = "",
         fresh: bool = False,
     ) -> None:
-        self.settings = make_settings(
+        self._engine: Engine | None = None
+        self._settings = make_settings(
             data_dir,
             config=config,
             mode=mode,
+            endpoints=endpoints,
+            access=access,
             speed=speed,
             start_ms=start_ms,
             end_ms=end_ms,
@@ -97,10 +108,9 @@ class GridLab:
         self.cache = IntelligentCache(
             MarketTime(self._market_ms), **self.settings.config.cache.model_dump()
         )
-        self.log_ring = LogRing(secrets_of(self.settings.config))
+        self.log_ring = LogRing(secrets_of(self._settings))
         self._shadow_tests = itertools.count(1)
         self._fresh = fresh
-        self._engine: Engine | None = None
         self._lease: Lease | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -109,6 +119,11 @@ class GridLab:
         self._refusal: BaseException | None = None
 
     # --- life -------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force; `settings.mode` changes with the mode."""
+        return self._settings if self._engine is None else self._engine.settings
 
     def start(self) -> GridLab:
         """Recover and run; returns when the engine is ready to take orders.
@@ -130,7 +145,7 @@ class GridLab:
         try:
             if self._fresh:
                 self._archive()
-            self._engine = Engine(self.settings, self._on_ready)
+            self._engine = Engine(self.settings, self.cache, self._on_ready)
             self._thread = threading.Thread(target=self._run, name="gridlab-engine", daemon=True)
             self._thread.start()
             self._ready.wait()
@@ -186,9 +201,10 @@ class GridLab:
 
     def _archive(self) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        kept = [p for p in self.settings.data_dir.glob("*.sqlite*") if p.is_file()]
+        folder, kinds = self.settings.books_dir, ("*.sqlite*", "account.json")
+        kept = [path for kind in kinds for path in folder.glob(kind) if path.is_file()]
         if kept:
-            target = self.settings.data_dir / "archive" / f"{stamp}-{os.getpid()}"
+            target = folder / "archive" / f"{stamp}-{os.getpid()}"
             target.mkdir(parents=True)
             for path in kept:
                 path.rename(target / path.name)
@@ -200,9 +216,9 @@ class GridLab:
         """The engine's latest step; raises `Conflict` before `start()`."""
         return self._running().snapshot
 
-    def default_spec(self, symbol: str = "BTCUSDT") -> GridSpec:
+    def default_spec(self, symbol: str = "BTCUSDT", market: Market | None = None) -> GridSpec:
         """The configuration's grid for `symbol`; it can start."""
-        return self.settings.config.spec_for(symbol)
+        return self.settings.config.spec_for(symbol, market)
 
     def trades(self, symbol: str, limit: int = 500) -> tuple[Trade, ...]:
         """Our latest trades on `symbol`, oldest first; raises `NotFound` for an unknown symbol."""
@@ -242,9 +258,10 @@ class GridLab:
         after: int = 0,
         limit: int = 100,
         open_only: bool = False,
+        market: Market = Market.SPOT,
     ) -> tuple[OrderReport, ...]:
-        """The venue's orders with an id above `after`, ascending; other people's included."""
-        return self._call(self._running().orders(symbol, after, limit, open_only))
+        """One venue's orders with an id above `after`, ascending; other people's included."""
+        return self._call(self._running().orders(market, symbol, after, limit, open_only))
 
     def events(
         self, run: str | None = None, *, after: int = 0, limit: int = 100
@@ -301,7 +318,7 @@ class GridLab:
         """Every symbol that has a price against the configured filters of pair selection."""
         from gridlab.app.pairs import table_of
 
-        return table_of(self._market(), market, self.settings.config)
+        return table_of(self._market(), market, self.settings.config, self.settings.mode)
 
     def validate_symbol(self, symbol: str, market: Market = Market.SPOT) -> SymbolReport:
         """What is known of `symbol`, and the least grid that it takes; raises `NotFound`."""
@@ -319,6 +336,10 @@ class GridLab:
         """The configuration as it is in force; secrets are struck out."""
         view: dict[str, object] = self.settings.config.model_dump(mode="json", by_alias=True)
         return view
+
+    def probe(self) -> Mapping[Market, Probe]:
+        """What each market's venue answers just now; empty in Replay, which asks none."""
+        return self._call(self._running().probe())
 
     def preflight(self, spec: GridSpec) -> GridPlan:
         """What `spec` would place at the present price, and every rule that forbids it.
@@ -378,6 +399,16 @@ class GridLab:
         """Release the kill switch; stopped bots stay stopped."""
         self._call(self._running().revive())
 
+    def switch_mode(self, mode: Mode | str) -> Snapshot:
+        """Leave the present mode for another that this process was started with the right to.
+
+        Raises:
+            Conflict: there is no such right, or bots with real orders still run.
+            GridLabError: the mode cannot start, for the reason told; the former one runs again.
+        """
+        self._call(self._running().switch_mode(Mode(mode)))
+        return self.snapshot
+
     def submit_backtest(
         self,
         spec: GridSpec,
@@ -400,7 +431,9 @@ class GridLab:
         """A job that runs an engine of its own on recorded prices for `seconds` of real time."""
 
         def make(folder: Path) -> GridLab:
-            return GridLab(folder, config=self.settings.config, first_bot="BTCUSDT")
+            return GridLab(
+                folder, config=self.settings.config, mode=Mode.REPLAY, first_bot="BTCUSDT"
+            )
 
         # A number of its own for each, because a test of an hour ago says nothing about now.
         asked = {"seconds": seconds, "number": next(self._shadow_tests)}

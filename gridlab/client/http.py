@@ -101,11 +101,27 @@ class Client:
         """The present mode and those that can be chosen."""
         return self._get("/api/operation_mode")
 
+    def change_mode(self, mode: str) -> Json:
+        """Enter another mode that the engine's start gave the right to.
+
+        Raises:
+            Conflict: there is no such right, or bots with real orders still run.
+        """
+        response = self._send(
+            "POST", "/api/operation_mode", {"mode": mode}, timeout=WRITE_TIMEOUT_S
+        )
+        return self._checked(response)
+
+    def test_connection(self) -> Json:
+        """What each market's venue answers just now."""
+        return self._get("/api/test/connection")
+
     # -- the market
 
-    def market_data(self) -> list[Json]:
-        """One ticker for each symbol that has a price."""
-        return _rows(self._get_any("/api/market_data"), "market_data", "data")
+    def market_data(self, market_type: str = "spot") -> list[Json]:
+        """One ticker for each symbol of the market that has a price."""
+        query = {"market_type": market_type}
+        return _rows(self._get_any("/api/market_data", query), "market_data", "data")
 
     def klines(
         self, symbol: str, interval: str = "1h", limit: int = 100, market_type: str = "spot"
@@ -124,6 +140,10 @@ class Client:
     def executions(self) -> Json:
         """Every bot with its open orders, books and vacancies, under `executions`."""
         return self._get("/api/trading/executions")
+
+    def pair_table(self, market_type: str = "spot") -> Json:
+        """Every symbol against the filters of pair selection."""
+        return _mapping(self._get_any("/api/pairs", {"market_type": market_type}), "GET /api/pairs")
 
     def pairs(self) -> list[Json]:
         """The symbols that bots trade, with their prices."""

@@ -19,7 +19,6 @@ import httpx
 
 from gridlab.clock import Clock
 from gridlab.data.bars import Bars
-from gridlab.data.weight import MINUTE_MS, WeightBudget
 from gridlab.data.wire import (
     bars_of,
     instrument_of,
@@ -31,6 +30,7 @@ from gridlab.data.wire import (
 )
 from gridlab.domain.market import Instrument, Interval, Kline, Market, Ticker
 from gridlab.errors import ExchangeUnavailable, GridLabError, InvalidConfig, InvalidInput, NotFound
+from gridlab.exchange.budgets import MINUTE_MS, WeightBudget
 
 DEFAULT_URLS = {
     Market.SPOT: "https://data-api.binance.vision",

@@ -1,7 +1,7 @@
 """What an account holds on a futures market, and under which settings.
 
-Values only. A position's quantity is signed: above zero is long, below zero is short. Amounts are in
-the quote (margin) asset, prices in quote units, times in UTC milliseconds.
+Values only. A position's quantity is signed: above zero is long, below zero is short. Amounts are
+in the quote (margin) asset, prices in quote units, times in UTC milliseconds.
 """
 
 from __future__ import annotations

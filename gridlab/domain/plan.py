@@ -55,6 +55,8 @@ class GridPlan:
         quantity: base units of every order, on the lot.
         initial_quantity: base units to buy at once to stock the sells, fees in base included.
         capital_needed: quote units for the initial purchase, all buys and their fees.
+        margin_needed: what of it the account must have: all on spot; on futures the value divided
+            by the leverage, and the fees. The venue's own brackets may ask for more.
         profit_min, profit_max: net profit of one round as a fraction of what its buy cost.
     """
 
@@ -66,6 +68,7 @@ class GridPlan:
     quantity: Decimal
     initial_quantity: Decimal
     capital_needed: Decimal
+    margin_needed: Decimal
     orders: tuple[PlannedOrder, ...]
     profit_min: Decimal
     profit_max: Decimal

@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 
+from gridlab.domain.account import Position
 from gridlab.domain.market import Balance, Market
 from gridlab.domain.orders import Side, Trade
 from gridlab.money import ZERO
@@ -142,6 +143,7 @@ class BotSnapshot:
     last_trade: Trade | None
     money: Money
     recovery: Recovery | None = None
+    leverage: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,24 @@ class AgentHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class VenueHealth:
+    """How much one market's venue can be trusted at this moment.
+
+    Args:
+        state: such as `ready`, `catching_up`, `stale` or `banned`; a simulated venue is `ready`.
+        last_message_ms: when its streams last said anything, by the machine's clock.
+        account_ms: when balances and positions were last read, by the machine's clock.
+        foreign_orders: open orders of other people or programs; they are told and left alone.
+    """
+
+    state: str
+    reason: str
+    last_message_ms: int
+    account_ms: int
+    foreign_orders: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The engine at one step.
 
@@ -165,6 +185,11 @@ class Snapshot:
         wall_ms: when this was published, by the machine's clock; what ages are measured against.
         speed: market seconds for each second of real time; 1 outside Replay, 0 = as fast as it can.
         progress: fraction of the recording that has been played, 0 to 1; None outside Replay.
+        source: where prices come from and orders go, in words; empty says no more than the mode.
+        balances, futures_balances: the spot account, and the futures wallet; there `total` is the
+            wallet and `free` what may back new orders.
+        positions: what is held on futures; none that is empty.
+        venues: one for each market that this mode trades.
         killed: why new grids are refused, when the kill switch is pulled; else empty.
     """
 
@@ -181,6 +206,10 @@ class Snapshot:
     )
     bots: Mapping[str, BotSnapshot] = field(default_factory=lambda: MappingProxyType({}))
     balances: tuple[Balance, ...] = ()
+    futures_balances: tuple[Balance, ...] = ()
+    positions: tuple[Position, ...] = ()
+    venues: Mapping[Market, VenueHealth] = field(default_factory=lambda: MappingProxyType({}))
     agents: tuple[AgentHealth, ...] = ()
     reason: str = ""
     killed: str = ""
+    source: str = ""

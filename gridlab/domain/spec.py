@@ -14,6 +14,7 @@ from gridlab.errors import InvalidSpec
 from gridlab.money import ZERO
 
 MAX_LEVELS = 1000
+MAX_LEVERAGE = 125
 
 
 class Spacing(StrEnum):
@@ -40,6 +41,10 @@ class GridSpec:
         fees: what the venue will take; used to size the initial purchase and to refuse a grid that
             cannot pay its fees.
         allow_unprofitable: accept a spacing below the round-trip fee.
+        leverage: futures: how many times the margin a position may be worth. It changes what the
+            venue sets aside, not the grid: `investment` is the value of all orders, as on spot.
+        liquidation_buffer: futures: while the venue's liquidation price is nearer to the mark price
+            than this fraction of it, nothing is bought; zero switches that guard off.
 
     Raises:
         InvalidSpec: with every problem found.
@@ -56,9 +61,16 @@ class GridSpec:
     market: Market = Market.SPOT
     fees: FeeSchedule = FeeSchedule()
     allow_unprofitable: bool = False
+    leverage: int = 1
+    liquidation_buffer: Decimal = Decimal("0.1")
 
     def __post_init__(self) -> None:
-        problems = [*self._level_problems(), *self._range_problems(), *self._size_problems()]
+        problems = [
+            *self._level_problems(),
+            *self._range_problems(),
+            *self._size_problems(),
+            *self._futures_problems(),
+        ]
         if problems:
             raise InvalidSpec(*problems)
 
@@ -91,3 +103,20 @@ class GridSpec:
             if value is not None and value <= 0:
                 return [f"{name} is {value}; it must be above zero"]
         return []
+
+    def _futures_problems(self) -> list[str]:
+        problems = []
+        if isinstance(self.leverage, bool) or not isinstance(self.leverage, int):
+            problems.append(f"leverage is {self.leverage!r}; a whole number is meant")
+        elif not 1 <= self.leverage <= MAX_LEVERAGE:
+            problems.append(f"leverage is {self.leverage}; it must be from 1 to {MAX_LEVERAGE}")
+        elif self.leverage > 1 and self.market is Market.SPOT:
+            problems.append(
+                f"leverage is {self.leverage}; on spot it is 1, choose futures for more"
+            )
+        if not ZERO <= self.liquidation_buffer < 1:
+            problems.append(
+                f"liquidation_buffer is {self.liquidation_buffer}; it is a fraction from 0 (off) "
+                "to below 1"
+            )
+        return problems

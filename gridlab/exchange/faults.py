@@ -1,5 +1,7 @@
 """`FaultyExchange`: any venue, seen through a network and a user stream that misbehave by a plan.
 
+`FaultyFutures` is the same for a futures venue.
+
 One seed decides every fault, so a schedule that broke something is a number to be kept. What it may
 not do is break the venue's promises, which recovery rests on: a request that arrives after its
 receive window is refused, one that arrived takes at most `ENGINE_LIMIT_MS` more, and so nothing
@@ -15,14 +17,23 @@ from random import Random
 from typing import Any, TypeAlias
 
 from gridlab.clock import Clock
+from gridlab.domain.account import Position
+from gridlab.domain.events import FundingPaid
 from gridlab.domain.market import Balance, Instrument
 from gridlab.domain.orders import OrderReport, OrderRequest, Trade, VenueStatus
 from gridlab.errors import ExchangeUnavailable
-from gridlab.exchange.base import Accepted, Exchange, Outcome, Rejected, Sink, Unknown, VenueEvent
+from gridlab.exchange.base import (
+    Accepted,
+    Exchange,
+    FuturesExchange,
+    Outcome,
+    RejectCode,
+    Rejected,
+    Sink,
+    Unknown,
+    VenueEvent,
+)
 from gridlab.exchange.fault_plan import ENGINE_LIMIT_MS, FaultPlan, RequestFate, draw_delay
-
-#: The venue's refusal of a request that arrived after its receive window (Binance: -1021).
-OUTSIDE_RECV_WINDOW = "outside_recv_window"
 
 _Action: TypeAlias = Callable[[], Awaitable[Outcome]]
 
@@ -127,7 +138,7 @@ class FaultyExchange:
         if fate.travel_ms > self.plan.recv_window_ms:
             await self._clock.sleep_until(sent_ms + fate.travel_ms)
             return Rejected(
-                OUTSIDE_RECV_WINDOW,
+                RejectCode.CLOCK,  # Binance: -1021
                 "Timestamp for this request is outside of the recvWindow: it took "
                 f"{fate.travel_ms} ms and {self.plan.recv_window_ms} are allowed",
             )
@@ -251,6 +262,35 @@ class FaultyExchange:
     def _raise_background_error(self) -> None:
         if self._error is not None:
             raise self._error
+
+
+class FaultyFutures(FaultyExchange):
+    """A futures venue with faults; satisfies `exchange.base.FuturesExchange`.
+
+    `failed_read` hits the additional reads too, and `prepare` twice: before anything was changed,
+    and after all of it was, so that whoever asks again must find the same settings good.
+    """
+
+    def __init__(self, inner: FuturesExchange, clock: Clock, plan: FaultPlan) -> None:
+        super().__init__(inner, clock, plan)
+        self._futures = inner
+
+    async def prepare(self, symbol: str) -> None:
+        self._fail_read("prepare")
+        await self._futures.prepare(symbol)
+        self._fail_read("prepare")
+
+    async def mismatch(self, symbol: str) -> str:
+        self._fail_read("mismatch")
+        return await self._futures.mismatch(symbol)
+
+    async def position(self, symbol: str) -> Position:
+        self._fail_read("position")
+        return await self._futures.position(symbol)
+
+    async def funding(self, symbol: str, after_ms: int = -1) -> tuple[FundingPaid, ...]:
+        self._fail_read("funding")
+        return await self._futures.funding(symbol, after_ms)
 
 
 def _can_be_repeated(outcome: Outcome) -> bool:

@@ -1,4 +1,4 @@
-"""A spot venue's order filters, with the venue's own arithmetic.
+"""A venue's order filters, with the venue's own arithmetic.
 
 `refusal` says which filter an order breaks, in a sentence with the value, the limit and the remedy.
 Pure: knows no account, no book and no transport. Source of the arithmetic: Binance's spot filters
@@ -16,15 +16,17 @@ from gridlab.money import exact, is_multiple, text
 
 
 def refusal(
-    request: OrderRequest, instrument: Instrument, last_price: Decimal | None, open_orders: int
+    request: OrderRequest, instrument: Instrument, last_price: Decimal | None
 ) -> str | None:
     """The first filter that `request` breaks, as a sentence; None when it passes them all.
+
+    The number of open orders is not judged here, see `count_refusal`. A reduce-only order may be
+    worth less than the minimum, so that a small position can be closed.
 
     Args:
         last_price: reference of PERCENT_PRICE_BY_SIDE and the notional of a market order. Binance
             takes a five-minute average where it has one; the last price stands in for it here. None
             before any price is known: then neither can be judged, and both pass.
-        open_orders: how many orders the account has open on the symbol, this one not included.
     """
     if request.price is not None:
         problem = _price_problem(request.price, instrument)
@@ -36,9 +38,7 @@ def refusal(
     if problem is None:
         price = last_price if request.price is None else request.price
         if price is not None:
-            problem = _notional_problem(price, request.quantity, instrument)
-    if problem is None:
-        problem = _count_problem(request, instrument, open_orders)
+            problem = _notional_problem(price, request, instrument)
     return problem
 
 
@@ -85,17 +85,22 @@ def _lot_problem(quantity: Decimal, instrument: Instrument) -> str | None:
     return None
 
 
-def _notional_problem(price: Decimal, quantity: Decimal, instrument: Instrument) -> str | None:
+def _notional_problem(price: Decimal, request: OrderRequest, instrument: Instrument) -> str | None:
     with exact():
-        notional = price * quantity
-    if notional < instrument.min_notional:
+        notional = price * request.quantity
+    if notional < instrument.min_notional and not request.reduce_only:
         return _below("NOTIONAL", "price x quantity", notional, instrument.min_notional)
     if 0 < instrument.max_notional < notional:
         return _above("NOTIONAL", "price x quantity", notional, instrument.max_notional)
     return None
 
 
-def _count_problem(request: OrderRequest, instrument: Instrument, open_orders: int) -> str | None:
+def count_refusal(request: OrderRequest, instrument: Instrument, open_orders: int) -> str | None:
+    """Why the venue takes no further open order, as a sentence; None when it does.
+
+    Args:
+        open_orders: how many orders the account has open on the symbol, this one not included.
+    """
     # A market order never rests, so it takes no place among the open ones.
     if request.type is OrderType.MARKET or open_orders < instrument.max_num_orders:
         return None

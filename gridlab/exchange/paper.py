@@ -1,4 +1,4 @@
-"""`PaperExchange`: the simulated spot venue behind the `Exchange` protocol, with durable books.
+"""`PaperExchange`: the simulated venue behind the `Exchange` protocol, with durable books.
 
 Every change is committed before anybody hears of it: book, disk, events, then the answer. No method
 suspends, so a replay is the same in every run. Knows no bot and no journal: what it stores is the
@@ -25,6 +25,8 @@ __all__ = ["FillRule", "PaperBook", "PaperExchange", "Record", "Records"]
 class PaperExchange:
     """A `PaperBook` as a venue; satisfies `exchange.base.Exchange`.
 
+    For a futures book use `paper_futures.PaperFutures`.
+
     Args:
         book: the account; for a durable venue from `PaperBook.restore(records.load(), ...)`.
         clock: the venue's time for orders and cancels.
@@ -33,8 +35,8 @@ class PaperExchange:
             has seen and where the recording stood are then one fact on disk.
     """
 
-    market = Market.SPOT
-    unseen_horizon_ms = 0
+    market: Market = Market.SPOT
+    unseen_horizon_ms: int = 0
 
     def __init__(
         self,
@@ -44,6 +46,11 @@ class PaperExchange:
         *,
         cursor: Callable[[], list[Record]] | None = None,
     ) -> None:
+        if book.market is not self.market:
+            raise BugError(
+                f"{type(self).__name__} is a venue of {self.market} and the book trades "
+                f"{book.market}; PaperExchange takes a PaperBook, PaperFutures a FuturesBook"
+            )
         if records is not None and not book.is_tracking:
             raise BugError(
                 "a durable paper venue needs a book that tracks changes; restore() makes one"
@@ -84,6 +91,46 @@ class PaperExchange:
         outcome = self.book.expire(symbol, client_id, self._clock.now_ms())
         self._publish()
         return outcome
+
+    def amend(
+        self,
+        symbol: str,
+        client_id: str,
+        *,
+        price: Decimal | None = None,
+        quantity: Decimal | None = None,
+        new_client_id: str | None = None,
+    ) -> Outcome:
+        """Change an open order as `PaperBook.amend` does; raises `StorageError` as `place` does."""
+        self._check_usable()
+        outcome = self.book.amend(
+            symbol,
+            client_id,
+            self._clock.now_ms(),
+            price=price,
+            quantity=quantity,
+            new_client_id=new_client_id,
+        )
+        self._publish()
+        return outcome
+
+    def fill_part(self, symbol: str, client_id: str, quantity: Decimal) -> Outcome:
+        """Fill part of an open order at its own price; raises `StorageError` as `place` does."""
+        self._check_usable()
+        outcome = self.book.fill_part(symbol, client_id, quantity, self._clock.now_ms())
+        self._publish()
+        return outcome
+
+    def transfer(self, asset: str, amount: Decimal) -> None:
+        """Pay in, or out when negative.
+
+        Raises:
+            Conflict: more than is free is asked for.
+            StorageError: as `place`.
+        """
+        self._check_usable()
+        self.book.transfer(asset, amount, self._clock.now_ms())
+        self._publish()
 
     def advance(
         self, symbol: str, to_price: Decimal, time_ms: int, volume: Decimal | None = None

@@ -1,21 +1,86 @@
-"""The paper venue's accounts: what is free, what is locked, and what a fill costs in commission.
+"""The paper venue's balances, and what an account model has to do for the book.
 
 Balances change only by `post`, which refuses to let either part go below zero. Knows no order
-queue, no event and no clock. Callers work under `money.exact()`.
+queue's order, no event and no clock. Callers work under `money.exact()`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Protocol
 
-from gridlab.domain.market import Balance, FeeMode, FeeSchedule, Instrument
-from gridlab.domain.orders import Side
+from gridlab.domain.market import Balance, Market
+from gridlab.domain.orders import OrderRequest
 from gridlab.errors import InvariantError
-from gridlab.money import ZERO, ceil_to, parse, round_to, rounding
+from gridlab.exchange.base import Rejected
+from gridlab.exchange.paper_queue import PaperOrder, SymbolBook
+from gridlab.exchange.paper_records import Record, StoredBook
+from gridlab.money import ZERO, parse
 
-#: A fee reserve is rounded up to this many units: the finest amount that a spot venue books.
-_RESERVE_STEP = Decimal("0.00000001")
+
+class AccountModel(Protocol):
+    """What stands behind the orders of one account: owned assets on spot, margin on futures.
+
+    `PaperBook` matches; whatever is locked, paid, owed or refused for lack of funds is decided
+    here. All methods but `balances` are called under `money.exact()`.
+    """
+
+    market: Market
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether anything changed since `take_records`."""
+        ...
+
+    def admit(self, market: SymbolBook, request: OrderRequest, takes: bool) -> Decimal | Rejected:
+        """What the order is to lock; or why the account cannot carry it."""
+        ...
+
+    def lock(self, market: SymbolBook, order: PaperOrder) -> None:
+        """Set aside what an accepted order needs; `order.locked` is what `admit` said."""
+        ...
+
+    def settle(
+        self,
+        market: SymbolBook,
+        order: PaperOrder,
+        quantity: Decimal,
+        price: Decimal,
+        *,
+        is_maker: bool,
+        time_ms: int,
+    ) -> tuple[Decimal, str]:
+        """Book one fill, which `order` shows already; returns (fee, its asset)."""
+        ...
+
+    def release(self, market: SymbolBook, order: PaperOrder) -> None:
+        """Give back what an order that ended unfilled still holds."""
+        ...
+
+    def transfer(self, asset: str, amount: Decimal, time_ms: int) -> None:
+        """Pay in, or with a negative amount pay out; raises `Conflict` for more than is free."""
+        ...
+
+    def balances(self) -> tuple[Balance, ...]:
+        """What the account holds, by asset name."""
+        ...
+
+    def take_records(self) -> list[Record]:
+        """The records of what changed since the last call."""
+        ...
+
+    def dump(self) -> list[Record]:
+        """Everything as records, in a fixed order."""
+        ...
+
+    def load(self, stored: StoredBook, markets: Mapping[str, SymbolBook]) -> None:
+        """Become what is stored, the orders and trades of `markets` included.
+
+        Raises:
+            StorageError: the records do not agree with each other.
+        """
+        ...
 
 
 class Accounts:
@@ -66,49 +131,3 @@ class Accounts:
             )
         self._free[asset] = free
         self._locked[asset] = locked
-
-
-def lock_needed(
-    fees: FeeSchedule, side: Side, price: Decimal, quantity: Decimal, rate: Decimal
-) -> Decimal:
-    """What an order locks: base units for a sell, quote units for a buy.
-
-    A buy whose commission is taken in quote also reserves that commission, at `rate`, rounded up.
-    Depends on nothing but its arguments, so a restored book finds the same locks again.
-    """
-    if side is Side.SELL:
-        return quantity
-    value = price * quantity
-    if fees.mode is FeeMode.QUOTE and rate > 0:
-        return value + ceil_to(value * rate, _RESERVE_STEP)
-    return value
-
-
-def commission(
-    fees: FeeSchedule,
-    accounts: Accounts,
-    instrument: Instrument,
-    *,
-    side: Side,
-    price: Decimal,
-    quantity: Decimal,
-    is_maker: bool,
-) -> tuple[Decimal, str]:
-    """(amount, asset) of one fill's commission; call it when the fill itself is already posted.
-
-    The amount is rounded half-even to the instrument's commission precision. A fee token that does
-    not suffice is left alone and the received asset pays, as on Binance. A commission in quote is
-    at most the quote that is left: many small fills can round to a little more than was reserved.
-    """
-    rate = fees.maker if is_maker else fees.taker
-    step = Decimal((0, (1,), -instrument.commission_precision))
-    if fees.mode is FeeMode.THIRD:
-        with rounding():
-            amount = price * quantity * rate / fees.third_price
-        fee = round_to(amount, step)
-        if fee <= accounts.free(fees.third_asset):
-            return fee, fees.third_asset
-    if side is Side.BUY and fees.mode is not FeeMode.QUOTE:
-        return round_to(quantity * rate, step), instrument.base
-    fee = round_to(price * quantity * rate, step)
-    return min(fee, accounts.free(instrument.quote)), instrument.quote

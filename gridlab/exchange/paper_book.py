@@ -1,7 +1,8 @@
-"""`PaperBook`: the matching engine and the accounts of one simulated spot venue account.
+"""`PaperBook`: the matching engine of one simulated venue account.
 
 Pure and synchronous: it is told the price and the time, and knows no clock, no disk and no event
-loop. Backtests call it directly; `gridlab.exchange.paper` wraps it as an `Exchange`.
+loop. Backtests call it directly; `gridlab.exchange.paper` wraps it as an `Exchange`. What stands
+behind an order is its account model's affair: a spot one here, margin in `paper_futures_book`.
 
 How it matches, stated because every simulated result hangs on it:
 
@@ -11,6 +12,7 @@ How it matches, stated because every simulated result hangs on it:
   goes one tick beyond it (`FillRule.THROUGH`); best price first, then oldest first.
 * A walk may carry a volume: then at most that much fills in it, and what is left over stays open
   and fills in the next walk that still reaches it.
+* A reduce-only order fills at most what there is to reduce; what is left of one that takes expires.
 """
 
 from __future__ import annotations
@@ -21,28 +23,30 @@ from decimal import Decimal
 from gridlab.domain.events import OrderAccepted, OrderEnded, OrderFilled
 from gridlab.domain.market import Balance, FeeSchedule, Instrument, Market
 from gridlab.domain.orders import OrderReport, OrderRequest, Side, Trade, VenueStatus
-from gridlab.errors import InvalidNumber, NotFound, StorageError
-from gridlab.exchange import paper_records
+from gridlab.errors import InvalidInput, InvalidNumber, NotFound, StorageError
+from gridlab.exchange import paper_changes, paper_records
 from gridlab.exchange.base import Accepted, Outcome, RejectCode, Rejected, VenueEvent
-from gridlab.exchange.paper_accounts import Accounts, commission, lock_needed
-from gridlab.exchange.paper_checks import check_agreement
-from gridlab.exchange.paper_queue import FillRule, PaperOrder, SymbolBook
+from gridlab.exchange.paper_accounts import AccountModel
+from gridlab.exchange.paper_changes import BookChanges
+from gridlab.exchange.paper_checks import check_numbers
+from gridlab.exchange.paper_queue import RANKS, FillRule, PaperOrder, SymbolBook
 from gridlab.exchange.paper_records import Record, StoredBook
+from gridlab.exchange.paper_spot import SpotAccount
 from gridlab.money import ZERO, exact, floor_to, text
-
-#: Binance's own name for a request about a symbol that it does not list (-1121).
-INVALID_SYMBOL = "invalid_symbol"
 
 
 class PaperBook:
-    """One account on simulated spot markets.
+    """One account on the simulated symbols of one market: spot, unless a subclass says otherwise.
 
     Args:
-        instruments: the markets, by symbol.
+        instruments: the rules, by symbol.
         balances: what the account holds at the start, by asset.
         fees: what the venue takes.
         fill_rule: when a moving price fills a resting order.
         is_tracking: remember what changes for `take_changes`; costs nothing when off.
+
+    Raises:
+        InvalidInput: an instrument of another market.
     """
 
     def __init__(
@@ -58,12 +62,20 @@ class PaperBook:
         self.fill_rule = fill_rule
         self.is_tracking = is_tracking
         self._markets = {s: SymbolBook(i, fill_rule) for s, i in instruments.items()}
-        self._accounts = Accounts(balances)
+        self._account = self._open_account(balances)
+        self._check_markets(instruments.values())
         self._orders: list[PaperOrder] = []
         self._events: list[VenueEvent] = []
-        self._changed_orders: dict[int, PaperOrder] = {}
-        self._changed_trades: list[Trade] = []
-        self._stored_prices: dict[str, Decimal] = {}
+        self._changes = BookChanges(is_tracking)
+        self._amendments = 0
+
+    def _open_account(self, balances: Mapping[str, Decimal]) -> AccountModel:
+        return SpotAccount(balances, self.fees)
+
+    @property
+    def market(self) -> Market:
+        """The market that this account trades."""
+        return self._account.market
 
     @classmethod
     def restore(
@@ -83,10 +95,8 @@ class PaperBook:
         Raises:
             StorageError: the records cannot be read, or do not agree with each other.
         """
-        stored = paper_records.read_records(records)
         book = cls(instruments, balances, fees=fees, fill_rule=fill_rule, is_tracking=True)
-        if stored.balances:
-            book._load(stored)
+        book._load(paper_records.read_records(records))
         return book
 
     # -- requests -------------------------------------------------------------------------------
@@ -94,30 +104,24 @@ class PaperBook:
     def place(self, request: OrderRequest, now_ms: int) -> Outcome:
         """Accept an order, and fill it if it takes; or refuse it, having changed nothing."""
         market = self._markets.get(request.symbol)
-        if market is None or request.market is not Market.SPOT:
+        if market is None or request.market is not self.market:
             return Rejected(
-                INVALID_SYMBOL,
-                f"{request.symbol} on {request.market} is not listed here; this venue trades spot: "
-                f"{', '.join(sorted(self._markets))}",
+                RejectCode.INVALID_SYMBOL,
+                f"{request.symbol} on {request.market} is not listed here; this venue trades "
+                f"{self.market}: {', '.join(sorted(self._markets))}",
             )
         refused = market.refusal(request)
         if refused is not None:
             return refused
         takes = market.would_take(request)
-        price = market.price if request.price is None else request.price
-        assert price is not None, "a market order before any price is refused above"
         with exact():
-            rate = self.fees.taker if takes else self.fees.maker
-            needed = lock_needed(self.fees, request.side, price, request.quantity, rate)
-            asset = market.locked_asset(request.side)
-            free = self._accounts.free(asset)
-            if needed > free:
-                return Rejected(
-                    RejectCode.INSUFFICIENT_BALANCE,
-                    "Account has insufficient balance for requested action: the order needs "
-                    f"{text(needed)} {asset} and {text(free)} is free",
-                )
-            return Accepted(self._accept(market, request, needed, now_ms, takes))
+            needed = self._account.admit(market, request, takes)
+            if isinstance(needed, Rejected):
+                return needed
+            order = self._enter(market, request, needed, now_ms)
+            if takes:
+                self._take(market, order, now_ms)
+            return Accepted(order.report())
 
     def cancel(self, symbol: str, client_id: str, now_ms: int) -> Outcome:
         """End an open order and free what it locked; `NOT_OPEN` when there is none of that id."""
@@ -126,6 +130,82 @@ class PaperBook:
     def expire(self, symbol: str, client_id: str, now_ms: int) -> Outcome:
         """End an open order as the venue does of its own accord, such as for maintenance."""
         return self._end(symbol, client_id, VenueStatus.EXPIRED, now_ms)
+
+    def amend(
+        self,
+        symbol: str,
+        client_id: str,
+        now_ms: int,
+        *,
+        price: Decimal | None = None,
+        quantity: Decimal | None = None,
+        new_client_id: str | None = None,
+    ) -> Outcome:
+        """Change an open limit order in place: same order id, same executed quantity.
+
+        A smaller quantity alone keeps the time priority; another price or a larger quantity goes
+        behind everybody else, and another price takes at once if it crosses. Refused with the order
+        unchanged when funds are short, the new quantity is not above what was executed, the new id
+        is taken, or a post-only order would take. Filters are not applied again. Tells no event of
+        its own.
+        """
+        market = self._markets.get(symbol)
+        order = None if market is None else market.open.get(client_id)
+        if market is None or order is None:
+            return _not_open(symbol, client_id)
+        name = client_id if new_client_id is None else new_client_id
+        wanted = order.quantity if quantity is None else quantity
+        if wanted <= order.executed:
+            return Rejected(
+                RejectCode.FILTER,
+                f"quantity {text(wanted)} must be above the {text(order.executed)} that is "
+                "executed; cancel the order instead",
+            )
+        limit = order.price if price is None else price
+        request = order.request_for_rest(name, self.market, wanted, limit)
+        refused = market.amendment_refusal(order, request)
+        if refused is not None:
+            return refused
+        takes = market.would_take_amended(order, request)
+        with exact():
+            locked = order.locked
+            self._account.release(market, order)
+            needed = self._account.admit(market, request, takes)
+            if isinstance(needed, Rejected):
+                order.locked = locked
+                self._account.lock(market, order)
+                return needed
+            self._replace(market, order, request, wanted, needed, now_ms)
+            if takes:
+                self._take(market, order, now_ms)
+        return Accepted(order.report())
+
+    def fill_part(self, symbol: str, client_id: str, quantity: Decimal, now_ms: int) -> Outcome:
+        """Fill part of an open order at its own price, as maker, wherever the market stands.
+
+        For simulations: as if somebody had traded against it. At most what the order has left is
+        filled, floored to the lot; `NOT_OPEN` when there is no such open order or nothing to fill.
+        """
+        market = self._markets.get(symbol)
+        order = None if market is None else market.open.get(client_id)
+        if market is None or order is None or order.price is None:
+            return _not_open(symbol, client_id)
+        with exact():
+            part = floor_to(quantity, market.instrument.lot_size)
+            part = min(part, self._fillable(market, order))
+            if part <= 0:
+                return _not_open(symbol, client_id)
+            self._fill(market, order, part, order.price, now_ms, is_maker=True)
+        return Accepted(order.report())
+
+    def transfer(self, asset: str, amount: Decimal, time_ms: int) -> None:
+        """Pay `amount` of `asset` into the account; out of it when negative.
+
+        Raises:
+            Conflict: more than is free is asked for; nothing was changed.
+        """
+        with exact():
+            self._account.transfer(asset, amount, time_ms)
 
     # -- the market moves -----------------------------------------------------------------------
 
@@ -156,11 +236,13 @@ class PaperBook:
         left = None if volume is None else floor_to(volume, market.instrument.lot_size)
         with exact():
             while (order := market.next_filled(to_price)) is not None:
-                quantity = order.quantity - order.executed
+                if order.price is None or not self._holds_until(market, order.price):
+                    return
+                quantity = self._fillable(market, order)
                 if left is not None:
                     quantity = min(quantity, left)
                     left -= quantity
-                if quantity <= 0 or order.price is None:
+                if quantity <= 0:
                     return
                 self._fill(market, order, quantity, order.price, time_ms, is_maker=True)
 
@@ -196,15 +278,15 @@ class PaperBook:
         return self._market(symbol).instrument
 
     def query(self, symbol: str, client_id: str) -> OrderReport | None:
-        """The newest order of this id, open or ended; None when there never was one."""
+        """The order of this id, open or the newest that ended; None when there never was one."""
         market = self._markets.get(symbol)
-        order = None if market is None else market.latest.get(client_id)
+        order = None if market is None else market.find(client_id)
         return None if order is None else order.report()
 
     def open_orders(self, symbol: str) -> tuple[OrderReport, ...]:
         """Every open order on `symbol`, oldest first."""
         market = self._markets.get(symbol)
-        return () if market is None else tuple(o.report() for o in market.open.values())
+        return () if market is None else tuple(order.report() for order in market.by_age())
 
     def orders(self, after: int = 0, limit: int = 100) -> tuple[OrderReport, ...]:
         """Orders of all symbols with an id above `after`, ascending, ended ones too."""
@@ -217,7 +299,7 @@ class PaperBook:
 
     def balances(self) -> tuple[Balance, ...]:
         """What the account holds, by asset name."""
-        return self._accounts.all()
+        return self._account.balances()
 
     def take_events(self) -> list[VenueEvent]:
         """What happened since the last call, in order; the list is the caller's."""
@@ -232,53 +314,71 @@ class PaperBook:
 
         A price alone is worth no transaction: it is stored with the next change.
         """
-        return self.is_tracking and bool(self._changed_orders or self._accounts.changed)
+        return self.is_tracking and (bool(self._changes) or self._account.has_changes)
 
     def take_changes(self) -> list[Record]:
         """The records that make a stored book equal to this one; empty when it does not track."""
         if not self.is_tracking:
             return []
-        records = [paper_records.order_record(o.report()) for o in self._changed_orders.values()]
-        records += [paper_records.trade_record(t) for t in self._changed_trades]
-        records += [
-            paper_records.balance_record(self._accounts.balance(asset))
-            for asset in self._accounts.changed
-        ]
-        for symbol, market in self._markets.items():
-            price = market.price
-            if price is not None and self._stored_prices.get(symbol) != price:
-                records.append(paper_records.price_record(symbol, price))
-                self._stored_prices[symbol] = price
-        self._forget_changes()
-        return records
+        return self._changes.take(self._markets, self._account.take_records())
 
     def dump(self) -> list[Record]:
         """The whole book as records, in a fixed order: equal books give equal dumps."""
-        records = [paper_records.order_record(order.report()) for order in self._orders]
-        for symbol in sorted(self._markets):
-            market = self._markets[symbol]
-            records += [paper_records.trade_record(trade) for trade in market.trades]
-            if market.price is not None:
-                records.append(paper_records.price_record(symbol, market.price))
-        return records + [paper_records.balance_record(b) for b in self._accounts.all()]
+        return paper_changes.dump(self._orders, self._markets, self._account.dump())
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _accept(
-        self, market: SymbolBook, request: OrderRequest, needed: Decimal, now_ms: int, takes: bool
-    ) -> OrderReport:
+    def _enter(
+        self, market: SymbolBook, request: OrderRequest, needed: Decimal, now_ms: int
+    ) -> PaperOrder:
+        """Hold a new order."""
         order = PaperOrder(len(self._orders) + 1, request, now_ms)
         order.locked = needed
-        asset = market.locked_asset(order.side)
-        self._accounts.post(asset, needed.copy_negate(), needed)
+        self._account.lock(market, order)
         self._orders.append(order)
-        self._note(order)
+        self._changes.note(order)
         self._events.append(OrderAccepted(now_ms, order.client_id, order.order_id))
         market.add(order)
-        if takes:
-            assert market.price is not None, "nothing takes before there is a price"
-            self._fill(market, order, order.quantity, market.price, now_ms, is_maker=False)
-        return order.report()
+        return order
+
+    def _replace(
+        self,
+        market: SymbolBook,
+        order: PaperOrder,
+        request: OrderRequest,
+        quantity: Decimal,
+        needed: Decimal,
+        now_ms: int,
+    ) -> None:
+        """Give an open order the price, the name and the quantity that an amendment asks for."""
+        market.remove(order)
+        if request.client_id != order.client_id:
+            market.forget(order, self._orders)
+        if request.price != order.price or quantity > order.quantity:
+            self._amendments += 1
+            order.rank = len(self._orders) * RANKS + self._amendments
+        order.client_id, order.price, order.quantity = request.client_id, request.price, quantity
+        order.updated_ms = now_ms
+        order.locked = needed
+        self._account.lock(market, order)
+        market.add(order)
+        self._changes.note(order)
+
+    def _take(self, market: SymbolBook, order: PaperOrder, now_ms: int) -> None:
+        """Fill a new order at the last price; what cannot be filled of it expires."""
+        assert market.price is not None, "nothing takes before there is a price"
+        quantity = self._fillable(market, order)
+        self._fill(market, order, quantity, market.price, now_ms, is_maker=False)
+        if order.status.is_open:
+            self._finish(market, order, VenueStatus.EXPIRED, now_ms)
+
+    def _holds_until(self, market: SymbolBook, price: Decimal) -> bool:
+        """Whether the account can still trade when the market gets to `price`."""
+        return True
+
+    def _fillable(self, market: SymbolBook, order: PaperOrder) -> Decimal:
+        """How much of an order that the price reaches may fill."""
+        return order.quantity - order.executed
 
     def _fill(
         self,
@@ -294,17 +394,9 @@ class PaperBook:
         order.updated_ms = time_ms
         is_filled = order.executed == order.quantity
         order.status = VenueStatus.FILLED if is_filled else VenueStatus.PARTIALLY_FILLED
-        self._settle(market.instrument, order, quantity, price)
-        fee, fee_asset = commission(
-            self.fees,
-            self._accounts,
-            market.instrument,
-            side=order.side,
-            price=price,
-            quantity=quantity,
-            is_maker=is_maker,
+        fee, fee_asset = self._account.settle(
+            market, order, quantity, price, is_maker=is_maker, time_ms=time_ms
         )
-        self._accounts.post(fee_asset, fee.copy_negate())
         trade = Trade(
             trade_id=len(market.trades) + 1,
             order_id=order.order_id,
@@ -319,7 +411,7 @@ class PaperBook:
             time_ms=time_ms,
         )
         market.trades.append(trade)
-        self._note(order, trade)
+        self._changes.note(order, trade)
         self._events.append(OrderFilled(time_ms, trade))
         if is_filled:
             market.remove(order)
@@ -327,71 +419,52 @@ class PaperBook:
                 OrderEnded(time_ms, order.client_id, VenueStatus.FILLED, order.executed)
             )
 
-    def _settle(
-        self, instrument: Instrument, order: PaperOrder, quantity: Decimal, price: Decimal
-    ) -> None:
-        """Unlock what this fill used up, with any excess of the lock, and book both legs."""
-        kept = self._still_locked(order)
-        unlocked = order.locked - kept
-        order.locked = kept
-        value = price * quantity
-        if order.side is Side.BUY:
-            self._accounts.post(instrument.quote, unlocked - value, unlocked.copy_negate())
-            self._accounts.post(instrument.base, quantity)
-        else:
-            self._accounts.post(instrument.base, unlocked - quantity, unlocked.copy_negate())
-            self._accounts.post(instrument.quote, value)
-
-    def _still_locked(self, order: PaperOrder) -> Decimal:
-        if not order.status.is_open or order.price is None:
-            return ZERO
-        left = order.quantity - order.executed
-        return lock_needed(self.fees, order.side, order.price, left, self.fees.maker)
-
     def _end(self, symbol: str, client_id: str, status: VenueStatus, now_ms: int) -> Outcome:
         market = self._markets.get(symbol)
         order = None if market is None else market.open.get(client_id)
         if market is None or order is None:
-            return Rejected(
-                RejectCode.NOT_OPEN, f"Unknown order sent: {client_id} is not open on {symbol}"
-            )
+            return _not_open(symbol, client_id)
+        self._finish(market, order, status, now_ms)
+        return Accepted(order.report())
+
+    def _finish(
+        self, market: SymbolBook, order: PaperOrder, status: VenueStatus, now_ms: int
+    ) -> None:
+        """End an order that has something left to trade."""
         order.status = status
         order.updated_ms = now_ms
         market.remove(order)
         with exact():
-            asset = market.locked_asset(order.side)
-            self._accounts.post(asset, order.locked, order.locked.copy_negate())
-        order.locked = ZERO
-        self._note(order)
-        self._events.append(OrderEnded(now_ms, client_id, status, order.executed))
-        return Accepted(order.report())
-
-    def _note(self, order: PaperOrder, trade: Trade | None = None) -> None:
-        if self.is_tracking:
-            self._changed_orders[order.number] = order
-            if trade is not None:
-                self._changed_trades.append(trade)
-
-    def _forget_changes(self) -> None:
-        self._changed_orders.clear()
-        self._changed_trades.clear()
-        self._accounts.changed.clear()
+            self._account.release(market, order)
+        self._changes.note(order)
+        self._events.append(OrderEnded(now_ms, order.client_id, status, order.executed))
 
     def _load(self, stored: StoredBook) -> None:
-        self._accounts.replace(stored.balances)
-        with exact():
-            for report in stored.orders:
-                order = PaperOrder.of(report)
-                order.locked = self._still_locked(order)
-                self._orders.append(order)
-                self._stored_market(order.symbol).add(order)
+        """Become what is stored; a book of which nothing is stored stays new."""
+        if not stored.balances:
+            return
+        for report in stored.orders:
+            order = PaperOrder.of(report)
+            order.rank = stored.ranks.get(report.order_id, order.rank)
+            self._orders.append(order)
+            self._stored_market(order.symbol).add(order)
         for trade in stored.trades:
             self._stored_market(trade.symbol).trades.append(trade)
         for symbol, price in stored.prices.items():
             self._stored_market(symbol).price = price
-        self._stored_prices = dict(stored.prices)
-        check_agreement(self._orders, self._markets, self._accounts)
-        self._forget_changes()
+        self._changes.remember_stored(stored.prices)
+        self._amendments = max((rank % RANKS for rank in stored.ranks.values()), default=0)
+        check_numbers(self._orders, self._markets)
+        with exact():
+            self._account.load(stored, self._markets)
+
+    def _check_markets(self, instruments: Iterable[Instrument]) -> None:
+        for instrument in instruments:
+            if instrument.market is not self.market:
+                raise InvalidInput(
+                    f"{instrument.symbol} is an instrument of {instrument.market} and this account "
+                    f"trades {self.market}; use the book of that market"
+                )
 
     def _stored_market(self, symbol: str) -> SymbolBook:
         market = self._markets.get(symbol)
@@ -411,3 +484,7 @@ class PaperBook:
     def _not_listed(self, symbol: str) -> NotFound:
         listed = ", ".join(sorted(self._markets))
         return NotFound(f"{symbol} is not listed on the paper venue; it has {listed}")
+
+
+def _not_open(symbol: str, client_id: str) -> Rejected:
+    return Rejected(RejectCode.NOT_OPEN, f"Unknown order sent: {client_id} is not open on {symbol}")

@@ -6,11 +6,12 @@ Price-time priority in two sorted lists, the best order last. Knows no balance, 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
 from typing import TypeAlias
 
-from gridlab.domain.market import Instrument
+from gridlab.domain.market import Instrument, Market
 from gridlab.domain.orders import OrderReport, OrderRequest, OrderType, Side, Trade, VenueStatus
 from gridlab.exchange import filters
 from gridlab.exchange.base import RejectCode, Rejected
@@ -18,6 +19,8 @@ from gridlab.money import ZERO
 
 _NEVER_FALLS_TO = Decimal("-Infinity")
 _NEVER_RISES_TO = Decimal("Infinity")
+#: Ranks between an order and the next: room for those that amendments put behind it.
+RANKS = 1 << 32
 
 
 class FillRule(StrEnum):
@@ -31,8 +34,9 @@ class PaperOrder:
     """An order of the paper venue; changed only by `PaperBook`.
 
     Attributes:
-        number: rises by one with each order; its text is the order id, its size the time priority.
-        locked: what the order still holds of quote (buy) or base (sell).
+        number: rises by one with each order; its text is the order id.
+        rank: time priority, the smaller the better; an amended order may have lost its own.
+        locked: what the order still holds of quote (buy) or base (sell); spot only.
     """
 
     __slots__ = (
@@ -43,6 +47,8 @@ class PaperOrder:
         "number",
         "price",
         "quantity",
+        "rank",
+        "reduce_only",
         "side",
         "status",
         "symbol",
@@ -52,12 +58,14 @@ class PaperOrder:
 
     def __init__(self, number: int, request: OrderRequest, now_ms: int) -> None:
         self.number = number
+        self.rank = number * RANKS
         self.client_id = request.client_id
         self.symbol = request.symbol
         self.side = request.side
         self.type = request.type
         self.quantity = request.quantity
         self.price = request.price
+        self.reduce_only = request.reduce_only
         self.executed = ZERO
         self.status = VenueStatus.NEW
         self.created_ms = now_ms
@@ -66,18 +74,40 @@ class PaperOrder:
 
     @classmethod
     def of(cls, report: OrderReport) -> PaperOrder:
-        """The order that `report` shows; its lock is for the caller to fill in."""
+        """The order that `report` shows; what a report does not show is for the caller to set."""
         order = cls.__new__(cls)
         order.number = int(report.order_id)
         for name in cls.__slots__:
-            if name not in ("number", "locked"):
+            if name not in ("number", "rank", "locked", "reduce_only"):
                 setattr(order, name, getattr(report, name))
+        order.rank = order.number * RANKS
         order.locked = ZERO
+        order.reduce_only = False
         return order
 
     @property
     def order_id(self) -> str:
         return str(self.number)
+
+    @property
+    def was_moved(self) -> bool:
+        """Whether it lost the time priority that it was born with."""
+        return self.rank != self.number * RANKS
+
+    def request_for_rest(
+        self, client_id: str, market: Market, quantity: Decimal, price: Decimal | None
+    ) -> OrderRequest:
+        """What a new order for the unexecuted part of this one would ask, if amended so."""
+        return OrderRequest(
+            client_id=client_id,
+            symbol=self.symbol,
+            market=market,
+            side=self.side,
+            type=self.type,
+            quantity=quantity - self.executed,
+            price=price,
+            reduce_only=self.reduce_only,
+        )
 
     def report(self) -> OrderReport:
         """What the venue says of it now."""
@@ -105,8 +135,8 @@ class SymbolBook:
 
     Attributes:
         price: the last price; None before the first.
-        open: open orders by client id, oldest first.
-        latest: the newest order of each client id, open or ended.
+        open: open orders by client id.
+        latest: the newest order of each client id; an older one may be open under it, if amended.
         trades: all trades; trade number n is at index n - 1.
         falls_to, rises_to: a price strictly between the two fills nothing.
     """
@@ -125,7 +155,9 @@ class SymbolBook:
 
     def add(self, order: PaperOrder) -> None:
         """Remember an order, and queue it if it is open and has a price."""
-        self.latest[order.client_id] = order
+        newest = self.latest.get(order.client_id)
+        if newest is None or newest.number <= order.number:
+            self.latest[order.client_id] = order
         if order.status.is_open and order.price is not None:
             self.open[order.client_id] = order
             insort(self._side(order.side), _entry(order))
@@ -138,6 +170,14 @@ class SymbolBook:
         entries = self._side(order.side)
         del entries[bisect_left(entries, _entry(order))]
         self.refresh()
+
+    def find(self, client_id: str) -> PaperOrder | None:
+        """The open order of this id, else the newest that ended."""
+        return self.open.get(client_id) or self.latest.get(client_id)
+
+    def by_age(self) -> list[PaperOrder]:
+        """Open orders, oldest first."""
+        return sorted(self.open.values(), key=lambda order: order.number)
 
     def would_take(self, request: OrderRequest) -> bool:
         """Whether the order trades at once at the last price."""
@@ -159,20 +199,50 @@ class SymbolBook:
             return Rejected(
                 RejectCode.MARKET_CLOSED, f"Market is closed: {instrument.symbol} has no price yet"
             )
-        problem = filters.refusal(request, instrument, self.price, len(self.open))
+        problem = filters.refusal(request, instrument, self.price)
         if problem is not None:
             return Rejected(RejectCode.FILTER, problem)
+        # The id comes before room and funds: a second copy of a request must learn that it is one,
+        # and not that its first copy has used up what it asks for.
         if request.client_id in self.open:
-            return Rejected(
-                RejectCode.DUPLICATE, f"Duplicate order sent: {request.client_id} is open already"
-            )
+            return _duplicate(request.client_id)
+        problem = filters.count_refusal(request, instrument, len(self.open))
+        if problem is not None:
+            return Rejected(RejectCode.TOO_MANY_ORDERS, problem)
         if request.type is OrderType.LIMIT_MAKER and self.would_take(request):
-            return Rejected(
-                RejectCode.WOULD_TAKE,
-                f"Order would immediately match and take: {request.side} at {request.price} while "
-                f"the last price is {self.price}",
-            )
+            return self._would_take_refusal(request)
         return None
+
+    def _would_take_refusal(self, request: OrderRequest) -> Rejected:
+        return Rejected(
+            RejectCode.WOULD_TAKE,
+            f"Order would immediately match and take: {request.side} at {request.price} while "
+            f"the last price is {self.price}",
+        )
+
+    def amendment_refusal(self, order: PaperOrder, request: OrderRequest) -> Rejected | None:
+        """Why an open order cannot become what `request` asks, funds aside."""
+        if request.client_id != order.client_id and request.client_id in self.open:
+            return _duplicate(request.client_id)
+        if request.type is OrderType.LIMIT_MAKER and self.would_take_amended(order, request):
+            return self._would_take_refusal(request)
+        return None
+
+    def would_take_amended(self, order: PaperOrder, request: OrderRequest) -> bool:
+        """Whether an open order takes once it is what `request` asks.
+
+        Without another price it does not: an order that a walk's volume filled in part stands at
+        the last price and waits for the next walk.
+        """
+        return request.price != order.price and self.would_take(request)
+
+    def forget(self, order: PaperOrder, orders: Iterable[PaperOrder]) -> None:
+        """Let an order's id name the newest other one of `orders` that had it, or nothing."""
+        self.latest.pop(order.client_id, None)
+        for other in orders:
+            same_name = (other.symbol, other.client_id) == (order.symbol, order.client_id)
+            if same_name and other is not order:
+                self.latest[other.client_id] = other
 
     def locked_asset(self, side: Side) -> str:
         """The asset that an order of this side locks."""
@@ -202,9 +272,13 @@ class SymbolBook:
         return self._buys if side is Side.BUY else self._sells
 
 
+def _duplicate(client_id: str) -> Rejected:
+    return Rejected(RejectCode.DUPLICATE, f"Duplicate order sent: {client_id} is open already")
+
+
 def _entry(order: PaperOrder) -> _Entry:
     price = order.price
     assert price is not None, "only orders with a price rest"
     # copy_negate, because unary minus would round to the context's precision.
     key = price if order.side is Side.BUY else price.copy_negate()
-    return (key, -order.number, order)
+    return (key, -order.rank, order)

@@ -2,8 +2,9 @@
 
 A record is (kind, key, payload): canonical JSON, or None to delete. The venue keeps these apart
 from the bot's journal, as a real venue would, so that recovery has a second party to agree with.
-Where they lie is the affair of whoever implements `Records`. Other kinds (such as a replay's
-position, saved in the same transaction) are passed over when a book is read.
+Where they lie is the affair of whoever implements `Records`. Kinds that are not of every book are
+handed on as they are: those of a futures account, and others that were saved in the same
+transaction, such as a replay's position.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ ORDER = "order"
 TRADE = "trade"
 BALANCE = "balance"
 PRICE = "price"
+RANK = "rank"
 
 
 class Records(Protocol):
@@ -55,14 +57,25 @@ def price_record(symbol: str, price: Decimal) -> Record:
     return (PRICE, symbol, f'"{price}"')
 
 
+def rank_record(order_id: str, rank: int) -> Record:
+    """The time priority of an order that was amended, which its report does not show."""
+    return (RANK, order_id, str(rank))
+
+
 @dataclass(slots=True)
 class StoredBook:
-    """What records say: orders by rising order id, trades by rising trade id."""
+    """What records say: orders by rising order id, trades by rising trade id.
+
+    Attributes:
+        others: records of kinds that only some accounts know, as they were stored.
+    """
 
     orders: list[OrderReport] = field(default_factory=list)
     trades: list[Trade] = field(default_factory=list)
     balances: dict[str, Balance] = field(default_factory=dict)
     prices: dict[str, Decimal] = field(default_factory=dict)
+    ranks: dict[str, int] = field(default_factory=dict)
+    others: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 def read_records(records: Iterable[Record]) -> StoredBook:
@@ -95,3 +108,7 @@ def _read(stored: StoredBook, kind: str, key: str, payload: str) -> None:
         stored.balances[key] = decode(payload)
     elif kind == PRICE:
         stored.prices[key] = parse(payload.strip('"'), f"price of {key}")
+    elif kind == RANK:
+        stored.ranks[key] = int(parse(payload, f"rank of order {key}"))
+    else:
+        stored.others.append((kind, key, payload))

@@ -95,6 +95,11 @@ class Replay:
         """The part already played, 0 to 1."""
         return (self._position + 1) / (self._last + 1)
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a step was played, now or before an earlier end."""
+        return self._position >= 0
+
     def opens_bar(self, step: Step) -> bool:
         """Whether `step` is the first of a new candle after the recording's first.
 

@@ -10,19 +10,23 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Protocol
 
+from gridlab.domain.market import Instrument, Market
 from gridlab.domain.orders import Side
 from gridlab.errors import InvariantError
 from gridlab.grid.ledger import Ledger, Lots
 from gridlab.grid.slot import Slot
+from gridlab.grid.window import Place, Window
 from gridlab.money import ZERO, text
 
 
 class Audited(Protocol):
     """The part of a `Grid` that is checked."""
 
+    instrument: Instrument
     slots: list[Slot]
     ledger: Ledger
     pool: Lots
+    window: Window | None
 
 
 def check(grid: Audited) -> None:
@@ -42,7 +46,9 @@ def violations(grid: Audited) -> Iterator[str]:
         return
     yield from _books(grid)
     for slot in grid.slots:
-        yield from _slot(slot)
+        yield from _slot(slot, grid)
+    if grid.window is not None:
+        yield from _window(grid.slots, grid.window)
 
 
 def _books(grid: Audited) -> Iterator[str]:
@@ -75,7 +81,7 @@ def _equal(what: str, booked: Decimal, held: Decimal) -> Iterator[str]:
         yield f"{what} is {text(booked)} in the books and {text(held)} in the lots"
 
 
-def _slot(slot: Slot) -> Iterator[str]:
+def _slot(slot: Slot, grid: Audited) -> Iterator[str]:
     order = slot.order
     if order is None:
         if not slot.vacancy:
@@ -83,6 +89,10 @@ def _slot(slot: Slot) -> Iterator[str]:
         return
     if order.is_settled:
         yield f"slot {slot.index} still holds settled order {order.client_id}"
+    # Ids are given once and only to an empty slot, so the latest id is the only one that can live.
+    latest = f"-{slot.index}-{slot.cycle}-{slot.attempt}"
+    if not order.client_id.endswith(latest):
+        yield f"slot {slot.index} holds order {order.client_id}, and gave one {latest} after it"
     if order.request.side is not slot.side:
         yield f"slot {slot.index} wants to {slot.side} and holds a {order.request.side}"
     price = order.request.price
@@ -93,3 +103,16 @@ def _slot(slot: Slot) -> Iterator[str]:
         yield (
             f"slot {slot.index} sells {text(order.remaining)} and holds {text(slot.lots.quantity)}"
         )
+    is_futures = grid.instrument.market is Market.FUTURES
+    if order.request.reduce_only is not (is_futures and slot.side is Side.SELL):
+        yield f"slot {slot.index}: {order.client_id} could turn the position, or cannot open it"
+
+
+def _window(slots: list[Slot], window: Window) -> Iterator[str]:
+    yield from window.problems([slot.side for slot in slots])
+    for slot in slots:
+        place = window.place_of(slot.index)
+        if place is Place.OUTSIDE and slot.order is not None:
+            yield f"slot {slot.index} is outside the window and holds {slot.order.client_id}"
+        if place is Place.LEAVING and slot.order is None:
+            yield f"slot {slot.index} leaves the window and has no order to wait for"

@@ -89,6 +89,7 @@ def bot_snapshot(
         last_trade=grid.last_trade,
         money=money_at(grid, price, third),
         recovery=recovery,
+        leverage=plan.spec.leverage,
     )
 
 

@@ -10,20 +10,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
+from gridlab.domain.account import FuturesSettings
 from gridlab.domain.commands import CancelOrder, Command, PlaceOrder
 from gridlab.domain.events import (
     Event,
     GridStarted,
     OrderRejected,
+    PositionReported,
     Replan,
     StopPolicy,
     StopRequested,
 )
-from gridlab.domain.market import Instrument
+from gridlab.domain.market import Instrument, Market
 from gridlab.domain.orders import OrderRequest
 from gridlab.domain.spec import GridSpec
 from gridlab.exchange.base import Rejected
 from gridlab.exchange.paper_book import PaperBook
+from gridlab.exchange.paper_futures_book import FuturesBook
 from gridlab.grid.engine import Grid
 from gridlab.money import ZERO, exact
 
@@ -52,7 +55,7 @@ class PaperRun:
     ) -> None:
         self.spec = spec
         self.symbol = instrument.symbol
-        self.book = PaperBook({instrument.symbol: instrument}, balances, fees=spec.fees)
+        self.book = self._open_book(instrument, balances)
         self.opening = dict(balances)
         self.grid = Grid(audit=audit)
         self.time_ms = 0
@@ -61,6 +64,14 @@ class PaperRun:
         self.placed: list[OrderRequest] = []
         self.refused: list[OrderRejected] = []
         self.inbox: list[Event] = []
+
+    def _open_book(self, instrument: Instrument, balances: Mapping[str, Decimal]) -> PaperBook:
+        """The venue of the instrument's market; futures with the leverage that the grid assumes."""
+        rules = {instrument.symbol: instrument}
+        if instrument.market is Market.SPOT:
+            return PaperBook(rules, balances, fees=self.spec.fees)
+        settings = FuturesSettings(leverage=self.spec.leverage)
+        return FuturesBook(rules, balances, fees=self.spec.fees, settings=settings)
 
     def start(self, price: Decimal) -> None:
         """Start the grid at `price`; what the venue answers waits in the inbox."""
@@ -114,6 +125,13 @@ class PaperRun:
             self.collect()
             self.settle()
 
+    def report_position(self) -> None:
+        """Futures: tell the grid the venue's position, if that is news."""
+        assert isinstance(self.book, FuturesBook), "spot has no positions"
+        event = PositionReported(self.tick(), self.book.position(self.symbol))
+        if self.grid.is_news(event):
+            self.hand(event)
+
     def replan(self) -> None:
         """Tell the grid that a cycle has passed."""
         price = self.book.price(self.symbol)
@@ -127,12 +145,25 @@ class PaperRun:
         self.settle()
 
     def change(self) -> dict[str, Decimal]:
-        """What the account has more than at the start, by asset, where that is not zero."""
+        """What the account has more than at the start, by asset, where that is not zero.
+
+        A futures account has the position in base, and what it cost is no longer in the wallet.
+        """
+        if isinstance(self.book, FuturesBook):
+            return self._futures_change(self.book)
         with exact():
             changes = {
                 balance.asset: balance.total - self.opening.get(balance.asset, ZERO)
                 for balance in self.book.balances()
             }
+        return {asset: amount for asset, amount in changes.items() if amount}
+
+    def _futures_change(self, book: FuturesBook) -> dict[str, Decimal]:
+        rules = book.instrument(self.symbol)
+        figures = book.figures(self.symbol)
+        with exact():
+            gained = book.wallet(rules.quote).wallet - self.opening.get(rules.quote, ZERO)
+            changes = {rules.base: figures.quantity, rules.quote: gained - figures.cost}
         return {asset: amount for asset, amount in changes.items() if amount}
 
     def wallet(self) -> dict[str, Decimal]:

@@ -6,7 +6,7 @@ in action; `paper_run` plays what is drawn here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from hypothesis import assume
@@ -45,13 +45,13 @@ def multiples(step: Decimal, least: int, most: int) -> st.SearchStrategy[Decimal
 
 
 @st.composite
-def instruments(draw: st.DrawFn) -> Instrument:
-    """A spot symbol with ticks of 1 to 0.00001, lots of 10 to 0.00000001 and its own minimum."""
+def instruments(draw: st.DrawFn, market: Market = Market.SPOT) -> Instrument:
+    """A symbol with ticks of 1 to 0.00001, lots of 10 to 0.00000001 and its own minimum."""
     tick = Decimal((0, (1,), -draw(st.integers(0, 5))))
     lot = Decimal((0, (1,), -draw(st.integers(-1, 8))))
     return Instrument(
         symbol=SYMBOL,
-        market=Market.SPOT,
+        market=market,
         base=BASE,
         quote=QUOTE,
         tick_size=tick,
@@ -71,9 +71,12 @@ def prices(instrument: Instrument) -> st.SearchStrategy[Decimal]:
 
 
 @st.composite
-def fee_schedules(draw: st.DrawFn) -> FeeSchedule:
-    """Maker (a rebate among them) and taker rates of `RATES`, in each of the three fee assets."""
-    mode = draw(st.sampled_from(FeeMode))
+def fee_schedules(draw: st.DrawFn, market: Market = Market.SPOT) -> FeeSchedule:
+    """Maker (a rebate among them) and taker rates of `RATES`, in each asset that the market takes.
+
+    On spot the quote, what is received, or a token; on futures the quote.
+    """
+    mode = FeeMode.QUOTE if market is Market.FUTURES else draw(st.sampled_from(FeeMode))
     maker, taker = draw(st.sampled_from((*RATES, REBATE))), draw(st.sampled_from(RATES))
     if mode is FeeMode.THIRD:
         return FeeSchedule(maker, taker, mode, TOKEN, draw(multiples(Decimal("0.1"), 1, 9999)))
@@ -82,11 +85,15 @@ def fee_schedules(draw: st.DrawFn) -> FeeSchedule:
 
 @st.composite
 def specs(
-    draw: st.DrawFn, instrument: Instrument, price: Decimal, most_levels: int = 24
+    draw: st.DrawFn,
+    instrument: Instrument,
+    price: Decimal,
+    most_levels: int = 24,
+    least_levels: int = 2,
 ) -> GridSpec:
     """A grid as somebody could ask for it around `price`; its pre-flight may still refuse it."""
     mode = draw(st.sampled_from(Spacing))
-    levels = draw(st.integers(2, most_levels))
+    levels = draw(st.integers(least_levels, most_levels))
     shape: dict[str, Decimal]
     if draw(st.booleans()):
         shape = {"spacing": draw(multiples(Decimal("0.001"), 2, 40))}
@@ -108,8 +115,10 @@ def specs(
         symbol=instrument.symbol,
         levels=levels,
         mode=mode,
-        fees=draw(fee_schedules()),
+        market=instrument.market,
+        fees=draw(fee_schedules(instrument.market)),
         allow_unprofitable=True,
+        leverage=draw(st.integers(1, 3)) if instrument.market is Market.FUTURES else 1,
         spacing=shape.get("spacing"),
         lower=shape.get("lower"),
         upper=shape.get("upper"),
@@ -119,17 +128,35 @@ def specs(
 
 
 @st.composite
-def settings_that_start(draw: st.DrawFn, most_levels: int = 24) -> Setting:
-    """An instrument, a price and a spec whose plan is `ok`."""
-    instrument = draw(instruments())
+def settings_that_start(
+    draw: st.DrawFn,
+    most_levels: int = 24,
+    *,
+    market: Market = Market.SPOT,
+    is_windowed: bool = False,
+) -> Setting:
+    """An instrument, a price and a spec whose plan is `ok`.
+
+    On futures the leverage is such that what is bought at the highest line is not liquidated at the
+    lowest, or a little below it.
+
+    Args:
+        is_windowed: the venue takes fewer orders than the grid has levels.
+    """
+    instrument = draw(instruments(market))
     price = draw(prices(instrument))
-    spec = draw(specs(instrument, price, most_levels))
+    spec = draw(specs(instrument, price, most_levels, 4 if is_windowed else 2))
+    if is_windowed:
+        instrument = replace(instrument, max_num_orders=draw(st.integers(2, spec.levels - 1)))
     try:
         plan = plan_grid(spec, instrument, price)
     except InvalidSpec:
         assume(False)
         raise
     assume(plan.ok)
+    if plan.lines[0] * spec.leverage * Decimal("0.9") < plan.lines[-1] * (spec.leverage - 1):
+        spec = replace(spec, leverage=1)
+        plan = plan_grid(spec, instrument, price)
     return Setting(instrument, price, spec, plan)
 
 

@@ -11,11 +11,13 @@ from typing import Any
 
 import ipywidgets as w
 
+from gridlab.domain.market import Market
 from gridlab.domain.snapshot import Mode
 from gridlab.widgets import markup
-from gridlab.widgets.view import BotView, GridForm, Preview
+from gridlab.widgets.view import BotView, GridForm, PositionRow, Preview
 
 #: Label to value of the stop's two policies.
+MARKETS = [("Spot", "spot"), ("USD-M futures", "futures")]
 POLICIES = [("Keep the base asset", "keep"), ("Sell it at the market", "sell")]
 
 
@@ -45,6 +47,7 @@ class Controls:
         self.widget = _box(
             [
                 _html('<div class="gl-title">Grid</div>'),
+                self.market,
                 self.symbol,
                 self.levels,
                 self.spacing,
@@ -60,6 +63,7 @@ class Controls:
         )
 
     def _make_fields(self) -> None:
+        self.market = w.Dropdown(description="Market", options=MARKETS, value=Market.SPOT.value)
         self.symbol = w.Dropdown(description="Symbol", options=[])
         self.levels = w.BoundedIntText(value=10, min=2, max=1000, description="Grids")
         self.spacing = w.Text(value="0.5", description="Spacing, %", continuous_update=False)
@@ -73,7 +77,7 @@ class Controls:
         self.typed.layout.display = "none"
         self.note = _html("")
         self.said = _html("")
-        for field in (self.symbol, self.levels, self.spacing, self.investment):
+        for field in (self.market, self.symbol, self.levels, self.spacing, self.investment):
             field.observe(self._form_changed, "value")
         self.typed.observe(lambda change: self._refresh(), "value")
 
@@ -116,14 +120,16 @@ class Controls:
             levels=int(self.levels.value),
             spacing_percent=str(self.spacing.value).strip(),
             investment=str(self.investment.value).strip(),
+            market=str(self.market.value),
         )
 
-    def offer(self, symbols: Sequence[str], chosen: str) -> None:
+    def offer(self, symbols: Sequence[str], chosen: str, market: str = "spot") -> None:
         """Fill the list of symbols without that counting as a change by the user."""
         self._quiet = True
         try:
             self.symbol.options = list(symbols)
             self.symbol.value = chosen
+            self.market.value = market
         finally:
             self._quiet = False
 
@@ -133,12 +139,20 @@ class Controls:
         self.show(None, self._mode, None)
         _set(self.note, "value", markup.OFFLINE_NOTE)
 
-    def show(self, bot: BotView | None, mode: str, preview: Preview | None) -> None:
+    def show(
+        self,
+        bot: BotView | None,
+        mode: str,
+        preview: Preview | None,
+        position: PositionRow | None = None,
+    ) -> None:
         """Fit the controls to the bot on the chosen symbol, the mode and the last pre-flight."""
         self._bot, self._mode = bot, mode
         active = bot is not None and bot.is_active
         self._can_start = preview is not None and preview.ok and not active
-        note = markup.running_note(bot) if active and bot else markup.preview_note(preview)
+        note = markup.preview_note(preview)
+        if active and bot is not None:
+            note = markup.running_note(bot, position)
         _set(self.note, "value", note)
         for field in (self.levels, self.spacing, self.investment):
             _set(field.layout, "display", "none" if active else None)

@@ -9,8 +9,17 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from html import escape
 
+from gridlab.domain.market import Market
 from gridlab.domain.snapshot import EngineState, Mode
-from gridlab.widgets.view import STALE_MS, BotView, EngineView, FillRow, Preview, quote_asset
+from gridlab.widgets.view import (
+    STALE_MS,
+    BotView,
+    EngineView,
+    FillRow,
+    PositionRow,
+    Preview,
+    quote_asset,
+)
 
 #: Colour and plain words of each mode; anything unknown is shown as if it were real money.
 MODES: dict[str, tuple[str, str]] = {
@@ -93,7 +102,8 @@ def banner(
             '<span class="gl-say">waiting for the first answer</span></div>'
         )
     color, words = MODES.get(view.mode, (DANGER, "unknown mode: treat it as real money"))
-    extras = []
+    words = view.origin or words
+    extras = [f"{market}: {reason}" for market, reason in view.unready.items()]
     if view.speed and view.mode == Mode.REPLAY:
         extras.append(f"{view.speed:g}× speed")
     if view.progress is not None:
@@ -193,6 +203,17 @@ def _bot_cells(bot: BotView, quote: str) -> list[tuple[str, str, str, str]]:
     ]
 
 
+def _position_facts(position: PositionRow, mark: float) -> list[tuple[str, str]]:
+    """The venue's position, and how near it is to closing it by force."""
+    size = f"{quantity(position.quantity)} at {position.leverage}x, {position.margin}"
+    if position.liquidation is None or not mark:
+        return [("Position", size), ("Liquidation", "none at this wallet")]
+    away = abs(mark - position.liquidation) / mark
+    digits = decimals_of([position.liquidation])
+    words = f"{price(position.liquidation, min(digits, 4))} ({away:.1%} away)"
+    return [("Position", size), ("Liquidation", words)]
+
+
 def tone(value: float) -> str:
     """The class that colours a signed amount."""
     return "gl-up" if value > 0 else "gl-down" if value < 0 else ""
@@ -274,8 +295,8 @@ def _facts(facts: Sequence[tuple[str, str]]) -> str:
     return f'<div class="gl-facts">{rows}</div>' if rows else ""
 
 
-def running_note(bot: BotView) -> str:
-    """What grid runs now, in the form's place for figures."""
+def running_note(bot: BotView, position: PositionRow | None = None) -> str:
+    """What grid runs now, in the form's place for figures, with its futures position."""
     quote = quote_asset(bot.symbol)
     base = bot.symbol.removesuffix(quote) if quote else ""
     digits = decimals_of(bot.lines)
@@ -290,6 +311,8 @@ def running_note(bot: BotView) -> str:
         ("Running for", bot.uptime),
         ("Run", bot.run or "–"),
     ]
+    if bot.market != Market.SPOT.value and position is not None:
+        facts += _position_facts(position, bot.price)
     note = f"{bot.symbol} is {bot.status}. Stop it to lay out another grid."
     return f'{_facts(facts)}<div class="gl-note gl-below">{escape(note)}</div>'
 

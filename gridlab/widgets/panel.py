@@ -14,6 +14,7 @@ import ipywidgets as w
 
 from gridlab.client import Client
 from gridlab.clock import Clock, SystemClock
+from gridlab.domain.market import Market
 from gridlab.errors import GridLabError
 from gridlab.widgets import markup
 from gridlab.widgets.chart import LiveChart
@@ -65,6 +66,7 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self._run = ""
         self._interval = FIRST_INTERVAL
         self._symbols: tuple[str, ...] = ()
+        self._market = Market.SPOT.value
         self._view: EngineView | None = None
         self._fills: list[FillRow] = []
         self._fills_of: tuple[str, str, int] = ("", "", -1)
@@ -123,7 +125,9 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
             bot = view.bots.get(self._symbol)
             if self._last_bar_ms == 0 or (bot.run if bot else "") != self._run:
                 self._load(bot)
-            bars = self.source.candles(self._symbol, self._interval, self._bars_needed(view))
+            bars = self.source.candles(
+                self._symbol, self._interval, self._bars_needed(view), self._market
+            )
             self._refresh_fills(bot)
             self._refresh_preview(view, bot)
         except GridLabError as error:
@@ -140,15 +144,23 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self._push(view, bot, bars)
 
     def _settle_symbol(self, view: EngineView) -> None:
-        """Choose a symbol at first, and offer those that there are."""
+        """Choose a symbol at first, and offer those that there are.
+
+        A bot that runs decides on which market its symbol is shown.
+        """
+        bot = view.bots.get(self._symbol)
+        if bot is not None and bot.is_active and bot.market != self._market:
+            self._market, self._symbols, self._last_bar_ms = bot.market, (), 0
         if self._symbols and self._symbol:
             return
-        self._symbols = self.source.symbols()
-        running = [bot.symbol for bot in view.bots.values() if bot.is_active]
+        running = [bot for bot in view.bots.values() if bot.is_active]
+        if not self._symbol and running:
+            self._symbol, self._market = running[0].symbol, running[0].market
+        self._symbols = self.source.symbols(self._market)
         if not self._symbol:
-            self._symbol = next(iter([*running, *view.bots, *self._symbols]), "BTCUSDT")
+            self._symbol = next(iter([*view.bots, *self._symbols]), "BTCUSDT")
         offered = sorted({*self._symbols, self._symbol})
-        self.controls.offer(offered, self._symbol)
+        self.controls.offer(offered, self._symbol, self._market)
 
     def _bars_needed(self, view: EngineView) -> int:
         """Enough bars to close the gap since the last poll, however long the feed slept."""
@@ -161,7 +173,7 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self._run = bot.run if bot else ""
         self._fills_of = ("", "", -1)
         self._refresh_fills(bot)
-        bars = self.source.candles(self._symbol, self._interval, HISTORY_BARS)
+        bars = self.source.candles(self._symbol, self._interval, HISTORY_BARS, self._market)
         profit = profit_history(bot, self._fills, bars) if bot else []
         self.chart.replace(
             bars,
@@ -253,7 +265,8 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
             else ""
         )
         self._show_alarm(words, stale)
-        self.controls.show(bot, view.mode, self._preview)
+        position = view.positions.get(self._symbol)
+        self.controls.show(bot, view.mode, self._preview, position)
 
     def _show_down(self, error: GridLabError) -> None:
         now_ms = self._clock.now_ms()
@@ -297,9 +310,11 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
             self.poll()
 
     def _form_changed(self) -> None:
-        symbol = self.controls.form.symbol
-        if symbol and symbol != self._symbol:
-            self._symbol, self._last_bar_ms = symbol, 0
+        form = self.controls.form
+        if form.market != self._market:
+            self._market, self._symbols, self._last_bar_ms = form.market, (), 0
+        if form.symbol and form.symbol != self._symbol:
+            self._symbol, self._last_bar_ms = form.symbol, 0
         self._preview = None
         self.poll()
 

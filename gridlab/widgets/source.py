@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gridlab.client import Client
 from gridlab.clock import Clock, SystemClock, human_duration
+from gridlab.domain.account import Position
 from gridlab.domain.events import StopPolicy
 from gridlab.domain.market import Kline, Market
 from gridlab.domain.orders import Trade
@@ -25,6 +26,7 @@ from gridlab.widgets.view import (
     FillRow,
     GridForm,
     OrderRow,
+    PositionRow,
     Preview,
     VacancyRow,
     quote_asset,
@@ -44,11 +46,11 @@ class Source(Protocol):
         """The engine and its bots now."""
         ...
 
-    def symbols(self) -> tuple[str, ...]:
-        """Symbols that have a price."""
+    def symbols(self, market: str = "spot") -> tuple[str, ...]:
+        """Symbols of one market that have a price."""
         ...
 
-    def candles(self, symbol: str, interval: str, limit: int) -> list[Candle]:
+    def candles(self, symbol: str, interval: str, limit: int, market: str = "spot") -> list[Candle]:
         """The last candles, oldest first, the open one included."""
         ...
 
@@ -97,11 +99,16 @@ class ClientSource:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._slow: dict[str, Any] = {}
+        self._positions: dict[str, PositionRow] = {}
         self._reads = 0
 
     def engine(self) -> EngineView:
         if self._reads % self.SLOW_EVERY == 0:
             self._slow = self._client.status()
+            futures = self._client.balance().get("futures") or {}
+            self._positions = {
+                str(row["symbol"]): _position_of_json(row) for row in futures.get("positions") or ()
+            }
         answer = self._client.executions()
         self._reads += 1
         bots = {str(one["symbol"]): _bot_of_json(one) for one in answer.get("executions", ())}
@@ -115,15 +122,20 @@ class ClientSource:
             reason=str(self._slow.get("reason") or ""),
             prices={symbol: bot.price for symbol, bot in bots.items()},
             bots=bots,
+            origin=_origin(str(answer.get("data_source", ""))),
+            unready={
+                market: str(venue.get("reason") or venue["state"])
+                for market, venue in (self._slow.get("venues") or {}).items()
+                if venue["state"] != "ready"
+            },
+            positions=self._positions,
         )
 
-    def symbols(self) -> tuple[str, ...]:
-        rows = self._client.market_data()
-        return tuple(
-            str(row["symbol"]) for row in rows if row.get("market_type", "spot") == Market.SPOT
-        )
+    def symbols(self, market: str = "spot") -> tuple[str, ...]:
+        rows = self._client.market_data(market)
+        return tuple(str(row["symbol"]) for row in rows if row.get("market_type", "spot") == market)
 
-    def candles(self, symbol: str, interval: str, limit: int) -> list[Candle]:
+    def candles(self, symbol: str, interval: str, limit: int, market: str = "spot") -> list[Candle]:
         return [
             (
                 int(row["timestamp"]),
@@ -133,7 +145,7 @@ class ClientSource:
                 float(row["close"]),
                 float(row["volume"]),
             )
-            for row in self._client.klines(symbol, interval, limit)
+            for row in self._client.klines(symbol, interval, limit, market)
         ]
 
     def fills(self, symbol: str, run: str) -> list[FillRow]:
@@ -161,6 +173,23 @@ class ClientSource:
 
     def stop(self, symbol: str, policy: str) -> None:
         self._client.stop_grid(symbol, policy)
+
+
+def _origin(data_source: str) -> str:
+    """The stamp's words where they say more than the mode does: a twin is no exchange."""
+    return data_source if "twin" in data_source else ""
+
+
+def _position_of_json(row: dict[str, Any]) -> PositionRow:
+    at = row.get("liquidation_price")
+    return PositionRow(
+        symbol=str(row["symbol"]),
+        quantity=float(row["quantity"]),
+        entry=float(row["entry_price"]),
+        liquidation=None if at is None else float(at),
+        leverage=int(row["leverage"]),
+        margin=str(row["margin_type"]),
+    )
 
 
 def _config_of(form: GridForm) -> dict[str, Any]:
@@ -265,7 +294,11 @@ class LabSource:
 
     def engine(self) -> EngineView:
         snapshot = self._lab.snapshot
-        prices = {symbol: float(p) for (market, symbol), p in snapshot.prices.items()}
+        prices = {
+            symbol: float(price)
+            for (market, symbol), price in snapshot.prices.items()
+            if symbol not in snapshot.bots or snapshot.bots[symbol].market is market
+        }
         return EngineView(
             mode=snapshot.mode.value,
             state=snapshot.state.value,
@@ -279,13 +312,21 @@ class LabSource:
                 symbol: _bot_of_snapshot(bot, snapshot.time_ms, prices.get(symbol))
                 for symbol, bot in snapshot.bots.items()
             },
+            origin=snapshot.source,
+            unready={
+                market.value: venue.reason or venue.state
+                for market, venue in snapshot.venues.items()
+                if venue.state != "ready"
+            },
+            positions={p.symbol: _position_row(p) for p in snapshot.positions},
         )
 
-    def symbols(self) -> tuple[str, ...]:
-        return self._lab.symbols(Market.SPOT)
+    def symbols(self, market: str = "spot") -> tuple[str, ...]:
+        return self._lab.symbols(Market(market))
 
-    def candles(self, symbol: str, interval: str, limit: int) -> list[Candle]:
-        return [_candle(kline) for kline in self._lab.klines(symbol, interval, limit)]
+    def candles(self, symbol: str, interval: str, limit: int, market: str = "spot") -> list[Candle]:
+        found = self._lab.klines(symbol, interval, limit, Market(market))
+        return [_candle(kline) for kline in found]
 
     def fills(self, symbol: str, run: str) -> list[FillRow]:
         trades = self._lab.trades(symbol, MAX_FILLS)
@@ -304,7 +345,7 @@ class LabSource:
         percent = parse(form.spacing_percent, "spacing")
         with rounding():
             spacing = percent / 100
-        default = self._lab.default_spec(form.symbol)
+        default = self._lab.default_spec(form.symbol, Market(form.market))
         asked = bool(form.investment)
         return GridSpec(
             form.symbol,
@@ -314,7 +355,21 @@ class LabSource:
             investment=parse(form.investment, "investment") if asked else default.investment,
             market=Market(form.market),
             fees=default.fees,
+            leverage=default.leverage,
+            liquidation_buffer=default.liquidation_buffer,
         )
+
+
+def _position_row(position: Position) -> PositionRow:
+    at = position.liquidation_price
+    return PositionRow(
+        symbol=position.symbol,
+        quantity=float(position.quantity),
+        entry=float(position.entry_price),
+        liquidation=None if at is None else float(at),
+        leverage=position.leverage,
+        margin=position.margin_type.value,
+    )
 
 
 def _candle(kline: Kline) -> Candle:

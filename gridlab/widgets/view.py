@@ -128,6 +128,18 @@ class BotView:
 
 
 @dataclass(frozen=True, slots=True)
+class PositionRow:
+    """One futures position; `liquidation` is the venue's own price, None when it never would."""
+
+    symbol: str
+    quantity: float
+    entry: float
+    liquidation: float | None
+    leverage: int
+    margin: str
+
+
+@dataclass(frozen=True, slots=True)
 class EngineView:
     """The engine at one moment.
 
@@ -135,6 +147,9 @@ class EngineView:
         age_ms: how old this was when it was read.
         time_ms: market time.
         speed: market seconds for each real second, when the source says.
+        origin: where numbers come from and orders go, where the mode alone would mislead.
+        unready: what keeps a market's venue from being ready, by market.
+        positions: futures positions by symbol.
     """
 
     mode: str
@@ -146,6 +161,9 @@ class EngineView:
     reason: str = ""
     prices: Mapping[str, float] = field(default_factory=dict)
     bots: Mapping[str, BotView] = field(default_factory=dict)
+    origin: str = ""
+    unready: Mapping[str, str] = field(default_factory=dict)
+    positions: Mapping[str, PositionRow] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -123,14 +124,7 @@ def test_the_configured_ollama_is_asked(
     asked = config.ai_agent.model_copy(update={"base_url": url_of(speaker) + "/"})
     other = config.model_copy(update={"ai_agent": asked})
     speaker.parts = listing("gemma3:1b", "mistral:7b", "qwen3:1.7b")
-    settings = lab.settings
-    monkeypatch.setattr(
-        lab,
-        "settings",
-        type(settings)(
-            settings.data_dir, other, settings.speed, settings.start_ms, settings.end_ms
-        ),
-    )
+    monkeypatch.setattr(GridLab, "settings", replace(lab.settings, config=other))
     answer = answered(create_app(lab).test_client().get("/api/test/ai_models"))
     assert speaker.asked == ["/api/tags"]
     status = answer["ollama_status"]

@@ -88,6 +88,21 @@ READS: dict[str, Any] = {
         "total_active": int,
         "timestamp": int,
     },
+    "/api/pairs": {
+        **{"market_type": str, "max_pairs": int, "unknown_facts": str, "chosen": [str]},
+        "pairs": [
+            {
+                **{"symbol": str, "market_type": str, "chosen": bool, "rank": Null(int)},
+                **{"score": Null(float), "reason": str},
+                "checks": [
+                    {
+                        **{"filter": str, "verdict": str, "value": Null(float)},
+                        **{"limit": Null(float), "missing": Null(float), "note": Null(str)},
+                    }
+                ],
+            }
+        ],
+    },
     "/api/trading/pairs": [{"symbol": str, "price": float, "market_type": str, "active": bool}],
     "/api/trades/BTCUSDT": [TRADE],
     "/api/balance": {

@@ -154,11 +154,11 @@ def test_symbols_in_paths(client: FlaskClient, route: str, symbol: str, status: 
 def test_a_plan_that_cannot_start_is_invalid(client: FlaskClient) -> None:
     reply = config(client, {"initial_levels": 1000, "spacing_perc": 0.01})
     sentences = assert_refused(reply)
-    assert any("open orders" in sentence for sentence in sentences)
+    assert any("after fees" in sentence for sentence in sentences)
     told = assert_refused(
         config(client, {"initial_levels": 1000, "spacing_perc": 0.01}, **PORTUGUESE)
     )
-    assert any("ordens abertas" in sentence for sentence in told)
+    assert any("após taxas" in sentence for sentence in told)
     started = post(client, json.dumps({"symbol": "BNBUSDT", "config": {**GOOD, "investment": 1}}))
     assert_refused(started)
 

@@ -92,6 +92,8 @@ class NaiveVenue:
             return RejectCode.FILTER
         if any(o["open"] and o["client_id"] == request.client_id for o in self.orders):
             return RejectCode.DUPLICATE
+        if request.price is not None and sum(o["open"] for o in self.orders) >= 6:
+            return RejectCode.TOO_MANY_ORDERS
         if takes and request.type is OrderType.LIMIT_MAKER:
             return RejectCode.WOULD_TAKE
         price = self.price if request.price is None else request.price
@@ -101,8 +103,10 @@ class NaiveVenue:
         if need > self.free("USDT" if request.side is Side.BUY else "XRP"):
             return RejectCode.INSUFFICIENT_BALANCE
         order = {
+            "number": len(self.orders) + 1,
             "client_id": request.client_id,
             "side": request.side,
+            "type": request.type,
             "price": request.price,
             "quantity": request.quantity,
             "executed": D(0),
@@ -124,8 +128,6 @@ class NaiveVenue:
                 low, high = ("0.3", "2") if request.side is Side.BUY else ("0.6", "3")
                 if not self.price * D(low) <= price <= self.price * D(high):
                     return False
-            if sum(o["open"] for o in self.orders) >= 6:
-                return False
         at = price if price is not None else self.price
         assert at is not None
         return D("0.2") <= quantity <= 20 and quantity % D("0.1") == 0 and 5 <= at * quantity <= 150
@@ -137,6 +139,37 @@ class NaiveVenue:
                 self.log.append(("ended", client_id, VenueStatus.CANCELED, order["executed"]))
                 return True
         return False
+
+    def amend(self, client_id: str, price: Decimal | None, quantity: Decimal | None) -> str:
+        found = [o for o in self.orders if o["open"] and o["client_id"] == client_id]
+        if not found:
+            return RejectCode.NOT_OPEN
+        (order,) = found
+        old = dict(order)
+        price = order["price"] if price is None else price
+        quantity = order["quantity"] if quantity is None else quantity
+        assert price is not None and quantity is not None
+        if quantity <= order["executed"]:
+            return RejectCode.FILTER
+        is_buy, last = order["side"] is Side.BUY, self.price
+        takes = price != old["price"] and last is not None
+        takes = takes and last is not None and (price >= last if is_buy else price <= last)
+        if takes and order["type"] is OrderType.LIMIT_MAKER:
+            return RejectCode.WOULD_TAKE
+        order["open"] = False  # its own lock does not stand in its way
+        rate = self.fees.taker if takes else self.fees.maker
+        need = self.need(order["side"], price, quantity - order["executed"], rate)
+        if need > self.free("USDT" if is_buy else "XRP"):
+            order["open"] = True
+            return RejectCode.INSUFFICIENT_BALANCE
+        order |= {"open": not takes, "price": price, "quantity": quantity}
+        if price != old["price"] or quantity > old["quantity"]:
+            self.orders.remove(order)  # the list is in order of priority
+            self.orders.append(order)
+        if takes:
+            assert last is not None
+            self.fill(order, quantity - order["executed"], last, is_maker=False)
+        return ""
 
     def walk(self, price: Decimal, volume: Decimal | None) -> None:
         self.price = price
@@ -163,7 +196,7 @@ class NaiveVenue:
         return bool(price >= order["price"] + past)
 
     def is_before(self, one: dict[str, Any], other: dict[str, Any]) -> bool:
-        """Buys before sells, then the better price; the list itself is in order of age."""
+        """Buys before sells, then the better price; the list itself is in order of priority."""
         if one["side"] is not other["side"]:
             return one["side"] is Side.BUY
         if one["side"] is Side.BUY:
@@ -242,9 +275,17 @@ walks = st.tuples(
     st.one_of(st.none(), st.integers(0, 900).map(lambda n: D(n) / 100)),
 )
 cancels = st.tuples(st.just("cancel"), client_ids)
+amendments = st.tuples(
+    st.just("amend"),
+    client_ids,
+    st.one_of(st.none(), prices),
+    st.one_of(st.none(), st.integers(1, 90).map(lambda n: D(n) / 10)),
+)
 # one_of drops repeated choices, so the weights are given by name.
-STEPS = {"place": placements, "walk": walks, "cancel": cancels}
-steps = st.sampled_from(["place"] * 7 + ["walk"] * 3 + ["cancel"]).flatmap(STEPS.__getitem__)
+STEPS = {"place": placements, "walk": walks, "cancel": cancels, "amend": amendments}
+steps = st.sampled_from(["place"] * 7 + ["walk"] * 3 + ["amend"] * 2 + ["cancel"]).flatmap(
+    STEPS.__getitem__
+)
 actions = st.lists(steps, min_size=20, max_size=40)
 fee_schedules = st.builds(
     FeeSchedule,
@@ -272,6 +313,10 @@ def act(book: PaperBook, naive: NaiveVenue, action: tuple[Any, ...], time_ms: in
     elif action[0] == "walk":
         book.walk(SYMBOL, action[1], time_ms, action[2])
         naive.walk(action[1], action[2])
+    elif action[0] == "amend":
+        _, client_id, price, quantity = action
+        outcome = book.amend(SYMBOL, client_id, time_ms, price=price, quantity=quantity)
+        assert code_of(outcome) == naive.amend(client_id, price, quantity)
     else:
         assert (code_of(book.cancel(SYMBOL, action[1], time_ms)) == "") is naive.cancel(action[1])
 
@@ -282,8 +327,9 @@ def check_equal(book: PaperBook, naive: NaiveVenue) -> None:
         assert balance.locked == locked[balance.asset]
         assert balance.total == totals[balance.asset]
         assert balance.free >= 0
+    by_age = sorted(naive.orders, key=lambda order: order["number"])
     assert [(o.client_id, o.price, o.executed) for o in book.open_orders(SYMBOL)] == [
-        (o["client_id"], o["price"], o["executed"]) for o in naive.orders if o["open"]
+        (o["client_id"], o["price"], o["executed"]) for o in by_age if o["open"]
     ]
 
 

@@ -8,18 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from gridlab.agents import resolver
+from gridlab.agents import reconciler, resolver
 from gridlab.agents.bot import Bot
+from gridlab.agents.reconciler import Reconciler
 from gridlab.agents.resolver import Resolver
 from gridlab.agents.trader import Trader
-from gridlab.domain.events import Event, OrderAbsent, OrderEnded, OrderRejected
+from gridlab.domain.events import (
+    Event,
+    FundingPaid,
+    OrderAbsent,
+    OrderEnded,
+    OrderFilled,
+    OrderRejected,
+)
 from gridlab.domain.orders import OrderRequest, Trade, VenueStatus
 from gridlab.exchange.base import Accepted, Outcome, Rejected
+from gridlab.exchange.faults import FaultyFutures
+from gridlab.grid import shifting
 from gridlab.grid.engine import Grid
 from gridlab.grid.lifecycle import Order, Signal
+from gridlab.grid.window import Window
 from gridlab.money import ZERO
 from gridlab.store.journal import Entry
 
@@ -29,9 +41,9 @@ def resend_with_the_same_id() -> Iterator[None]:
     """A timeout is answered by sending the order again."""
 
     async def place(self: Trader, run: str, request: OrderRequest) -> None:
-        outcome = await self.exchange.place(request)
+        outcome = await self._send(self.bots[run], request)
         while not isinstance(outcome, (Accepted, Rejected)):
-            outcome = await self.exchange.place(request)
+            outcome = await self._send(self.bots[run], request)
         self._digest(run, request.client_id, outcome)
 
     with patch.object(Trader, "_place", place):
@@ -167,6 +179,104 @@ def forget_orders_at_restart() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def place_before_the_cancel_is_proved() -> Iterator[None]:
+    """A cancel that was asked for counts as room for the next order."""
+    with patch.object(Window, "room", property(lambda self: self.cap - self.chosen_count)):
+        yield
+
+
+@contextmanager
+def forget_an_order_that_is_being_cancelled() -> Iterator[None]:
+    """The order window takes a slot's order for gone when its cancel is sent."""
+    original: Callable[..., Any] = shifting.swap
+
+    def swap(grid: Any, window: Window, *rest: Any) -> None:
+        original(grid, window, *rest)
+        for index in tuple(window.leaving):
+            grid.slots[index].order = None
+            grid.slots[index].vacancy = "its order was cancelled"
+            window.release(index)
+
+    with patch.object(shifting, "swap", swap):
+        yield
+
+
+@contextmanager
+def book_funding_at_every_reading() -> Iterator[None]:
+    """A payment is known by the moment when it was read, not by its own id."""
+    original: Callable[..., Any] = Reconciler._book_funding
+
+    async def book(self: Reconciler, bot: Bot, venue: Any) -> None:
+        post = self._post
+
+        def anew(run: str, event: Event) -> None:
+            assert isinstance(event, FundingPaid)
+            name = f"{event.funding_id}@{self._clock.now_ms()}"
+            post(run, replace(event, funding_id=name))
+
+        with patch.object(self, "_post", anew):
+            await original(self, bot, venue)
+
+    with patch.object(Reconciler, "_book_funding", book):
+        yield
+
+
+@contextmanager
+def drive_a_halted_bot() -> Iterator[None]:
+    """A halt is only a word on the screen."""
+    with patch.object(Bot, "is_driven", property(lambda self: True)):
+        yield
+
+
+@contextmanager
+def reconcile_orders_without_trades() -> Iterator[None]:
+    """Comparing reads the open orders and believes that every trade is known."""
+
+    async def latest(bot: Bot, venue: Any) -> int:
+        return 10**15
+
+    with patch.object(reconciler, "first_unread", latest):
+        yield
+
+
+@contextmanager
+def trust_the_stream_for_the_watermark() -> Iterator[None]:
+    """A trade that the stream told means that all before it were told, too."""
+    original: Callable[..., Any] = Trader.on_venue_event
+
+    def listen(self: Trader, event: Any) -> None:
+        if isinstance(event, OrderFilled) and self.bots:
+            bot = next(reversed(self.bots.values()))
+            bot.watermark = max(bot.watermark, event.trade.trade_id)
+        original(self, event)
+
+    with patch.object(Trader, "on_venue_event", listen):
+        yield
+
+
+@contextmanager
+def ignore_changed_rules() -> Iterator[None]:
+    """A refusal by a filter is taken for bad luck, and the same order is sent again."""
+
+    async def read_rules(self: Trader, bot: Bot) -> None:
+        return None
+
+    with patch.object(Trader, "_read_rules", read_rules):
+        yield
+
+
+@contextmanager
+def overlook_other_settings() -> Iterator[None]:
+    """Settings are asserted once at the start and never again."""
+
+    async def mismatch(self: FaultyFutures, symbol: str) -> str:
+        return ""
+
+    with patch.object(FaultyFutures, "mismatch", mismatch):
+        yield
+
+
 MUTANTS: tuple[Callable[[], AbstractContextManager[None]], ...] = (
     resend_with_the_same_id,
     retry_with_a_new_id,
@@ -178,4 +288,12 @@ MUTANTS: tuple[Callable[[], AbstractContextManager[None]], ...] = (
     never_reconcile,
     take_a_duplicate_for_a_refusal,
     forget_orders_at_restart,
+    place_before_the_cancel_is_proved,
+    forget_an_order_that_is_being_cancelled,
+    book_funding_at_every_reading,
+    drive_a_halted_bot,
+    reconcile_orders_without_trades,
+    trust_the_stream_for_the_watermark,
+    ignore_changed_rules,
+    overlook_other_settings,
 )

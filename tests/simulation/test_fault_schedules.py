@@ -1,7 +1,8 @@
 """Seeded fault schedules: no invariant breaks, and every planted bug is found.
 
-`GRIDLAB_SIM_SCHEDULES` sets how many (2,000 by default). A failure names its seed; put it into
-`tests/simulation/seeds.txt` with a word on what it found, and it is run for ever.
+`GRIDLAB_SIM_SCHEDULES` sets how many (1,200 by default), half of them on futures. A failure names
+its seed; put it into `tests/simulation/seeds.txt` with a word on what it found, and it is run for
+ever.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from futures_world import FuturesWorld
 from mutants import MUTANTS
 from world import World, run_schedule
 
-SCHEDULES = int(os.environ.get("GRIDLAB_SIM_SCHEDULES", "2000"))
+SCHEDULES = int(os.environ.get("GRIDLAB_SIM_SCHEDULES", "1200"))
 CHUNKS = 8
 SEEDS = [
     int(line.split()[0])
@@ -24,9 +26,14 @@ SEEDS = [
 ]
 
 
+def world_of(seed: int) -> type[World]:
+    """Even seeds live on spot, odd ones on futures."""
+    return FuturesWorld if seed % 2 else World
+
+
 def run_named(seed: int) -> World:
     try:
-        return run_schedule(seed)
+        return run_schedule(seed, world_of(seed))
     except BaseException as error:
         error.add_note(f"fault schedule with seed {seed}")
         raise
@@ -63,7 +70,7 @@ def first_failure(schedules: int) -> int | None:
     """The first seed whose schedule breaks; None when all hold."""
     for seed in range(schedules):
         try:
-            run_schedule(seed)
+            run_schedule(seed, world_of(seed))
         except Exception:
             return seed
     return None
@@ -71,7 +78,7 @@ def first_failure(schedules: int) -> int | None:
 
 def test_the_same_seed_gives_the_same_history() -> None:
     def history(seed: int) -> list[object]:
-        world = asyncio.run(World(seed).run())
+        world = asyncio.run(world_of(seed)(seed).run())
         return [*world.journal.stored, world.venue.book.dump()]
 
     for seed in range(25):

@@ -13,16 +13,17 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from random import Random
 
+from gridlab.agents.bot import Bot
 from gridlab.agents.recovery import rebuild, recover
 from gridlab.agents.trader import Trader
 from gridlab.clock import ManualClock
 from gridlab.domain.events import StopPolicy
 from gridlab.domain.market import FeeMode, FeeSchedule, Instrument, Market
-from gridlab.domain.orders import ClientId
+from gridlab.domain.orders import ClientId, Trade
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import ExchangeUnavailable
 from gridlab.exchange.fault_plan import FaultPlan
@@ -32,7 +33,6 @@ from gridlab.store.journal import Entry
 
 MINUTE_MS = 60_000
 START_MS = 1_700_000_000_000
-BALANCES = {"USDT": Decimal(10_000), "BNB": Decimal(50)}
 
 
 class Violation(AssertionError):
@@ -67,11 +67,11 @@ class SurvivingJournal:
         return tuple(dict.fromkeys(entry.stream for entry in self.stored))
 
 
-def coin(fee_mode: FeeMode) -> tuple[Instrument, FeeSchedule]:
+def coin(fee_mode: FeeMode, market: Market = Market.SPOT) -> tuple[Instrument, FeeSchedule]:
     """A coarse instrument, so that lots, dust and minimums matter, and its fees."""
     instrument = Instrument(
         symbol="COINUSDT",
-        market=Market.SPOT,
+        market=market,
         base="COIN",
         quote="USDT",
         tick_size=Decimal("0.01"),
@@ -87,36 +87,57 @@ def coin(fee_mode: FeeMode) -> tuple[Instrument, FeeSchedule]:
     return instrument, FeeSchedule(Decimal("0.001"), Decimal("0.001"), fee_mode, **extra)
 
 
+def cap_of(limit: int) -> int:
+    """What a grid leaves of a venue's limit: five places for others, and never fewer than two."""
+    return max(limit - 5, 2)
+
+
 class World:
     """One schedule: `await World(seed).run()`; raises `Violation`, or whatever our code raised."""
 
     trader_class: type[Trader] = Trader
+    market = Market.SPOT
 
     def __init__(self, seed: int, *, steps: int = 30) -> None:
         self.chance = Random(seed * 7919 + 1)
         self.steps = steps
         self.clock = ManualClock(START_MS)
-        self.instrument, fees = coin(self.chance.choice(list(FeeMode)))
+        instrument, fees = coin(self._fee_mode(), self.market)
+        levels = self.chance.randint(3, 13)
+        #: Some venues take fewer orders than the grid has levels, so that it needs a window.
+        room = self.chance.choice([200, self.chance.randint(7, 12)])
+        self.usual_rules = self.instrument = replace(instrument, max_num_orders=room)
         self.spec = GridSpec(
             "COINUSDT",
-            levels=self.chance.randint(3, 9),
+            levels=levels,
             spacing=Decimal("0.01"),
             investment=Decimal(self.chance.choice([150, 400, 1500])),
             fees=fees,
+            market=self.market,
         )
         self.price = Decimal(100)
-        book = PaperBook({"COINUSDT": self.instrument}, BALANCES, fees=fees)
-        self.venue = PaperExchange(book, self.clock)
-        self.network = FaultyExchange(self.venue, self.clock, FaultPlan.from_seed(seed))
+        usdt = self.chance.choice([10_000, 10_000, 350])  # the last is not enough for every grid
+        self.start_balances = {"USDT": Decimal(usdt), "BNB": Decimal(50)}
+        self._open_venue(seed, fees)
         self.journal = SurvivingJournal()
         crash_rate = self.chance.choice([0.0, 0.0, 0.01, 0.05])
         self.journal.crash_before = self.journal.crash_after = lambda: (
             not self.calm and self.chance.random() < crash_rate
         )
+        self.rule_change_rate = self.chance.choice([0.0, 0.0, 0.1])
         self.calm = False
         self.crashes = 0
+        self.sent_when_halted: tuple[Trader, int] | None = None
         self.trader: Trader
         self._process: asyncio.Task[None] | None = None
+
+    def _fee_mode(self) -> FeeMode:
+        return self.chance.choice(list(FeeMode))
+
+    def _open_venue(self, seed: int, fees: FeeSchedule) -> None:
+        book = PaperBook({"COINUSDT": self.instrument}, self.start_balances, fees=fees)
+        self.venue = PaperExchange(book, self.clock)
+        self.network = FaultyExchange(self.venue, self.clock, FaultPlan.from_seed(seed))
 
     # --- the schedule -----------------------------------------------------------------------------
 
@@ -128,6 +149,7 @@ class World:
         stop_at = self.chance.choice([None, None, self.steps - 3])
         for step in range(self.steps):
             await self._market_moves()
+            self._weather()
             await self._survive()
             if self.chance.random() < 0.5:
                 await self._cycle()
@@ -163,13 +185,33 @@ class World:
         self.venue.advance("COINUSDT", target, self.clock.now_ms(), volume)
         await self._pass_time(self.chance.choice([0, 300, 2_000, 15_000, MINUTE_MS]))
 
+    def _weather(self) -> None:
+        """What the venue does of its own accord: its rules change and change back."""
+        if self.chance.random() < self.rule_change_rate:
+            changed = replace(
+                self.usual_rules,
+                tick_size=self.chance.choice([Decimal("0.05"), Decimal("0.5")]),
+                lot_size=self.chance.choice([Decimal("0.001"), Decimal("0.01")]),
+                min_notional=Decimal(self.chance.choice([5, 8])),
+                max_num_orders=self.chance.choice([self.usual_rules.max_num_orders, 8]),
+            )
+            self.instrument = self.chance.choice([changed, self.usual_rules])
+            self.venue.book.set_instrument(self.instrument)
+
     async def _cycle(self) -> None:
         """What the engine does once a minute."""
-        with suppress(ExchangeUnavailable):  # the next cycle asks again
-            await self.trader.reconcile()
+        await self._compare()
         self.trader.replan("COINUSDT", self.price)
         await self._settle()
         await self._survive()
+
+    async def _compare(self) -> bool:
+        """Whether the comparison could be made; if not, the next cycle tries again."""
+        try:
+            await self.trader.reconcile()
+        except ExchangeUnavailable:
+            return False
+        return True
 
     async def _calm_down(self) -> None:
         """End the faults; within two cycles the books must agree (law 2 takes its 15 seconds)."""
@@ -247,7 +289,7 @@ class World:
     # --- oracles ----------------------------------------------------------------------------------
 
     def _check_venue(self) -> None:
-        """At every rest: no slot has two orders on the venue's books."""
+        """At every rest: no slot has two orders on the venue's books, and no grid too many."""
         slots = Counter(
             (parsed.run, parsed.slot)
             for report in self.venue.book.open_orders("COINUSDT")
@@ -256,6 +298,21 @@ class World:
         doubled = [slot for slot, count in slots.items() if count > 1]
         if doubled:
             raise Violation(f"slots {doubled} have two open orders at the venue")
+        cap = self.usual_rules.max_num_orders
+        if cap < self.spec.levels and not self.rule_change_rate and slots.total() > cap_of(cap):
+            raise Violation(f"{slots.total()} orders are open where {cap} are allowed to all")
+        self._check_halted()
+
+    def _check_halted(self) -> None:
+        """A bot that is halted sends nothing, until another process begins."""
+        trader = getattr(self, "trader", None)
+        if trader is None or not any(bot.halted for bot in trader.bots.values()):
+            self.sent_when_halted = None
+            return
+        if self.sent_when_halted is None or self.sent_when_halted[0] is not trader:
+            self.sent_when_halted = (trader, trader.commands_sent)
+        elif self.sent_when_halted[1] != trader.commands_sent:
+            raise Violation("a halted bot sent a command")
 
     def verdict(self) -> None:
         """Judge the end of the schedule against the venue's own books."""
@@ -270,18 +327,25 @@ class World:
             done = sum((t.quantity for t in trades if t.client_id == client_id), Decimal(0))
             if done != order.executed:
                 raise Violation(f"id {client_id} was accepted twice")
-        ledger = bot.grid.ledger
         if bot.grid.trade_count != len(trades):
             raise Violation(f"{bot.grid.trade_count} trades booked, the venue has {len(trades)}")
-        for balance in self.venue.book.balances():
-            change = balance.total - BALANCES.get(balance.asset, Decimal(0))
-            if ledger.wallet.get(balance.asset, Decimal(0)) != change:
-                raise Violation(f"{balance.asset}: account {change}, ledger {ledger.wallet}")
+        self._check_money(bot, trades)
         live = {order.client_id for order in bot.live()}
         open_now = {report.client_id for report in self.venue.book.open_orders("COINUSDT")}
         if live != open_now:
             raise Violation(f"live here {sorted(live - open_now)}, there {sorted(open_now - live)}")
+        again = [s.index for s in bot.grid.slots if s.vacancy.startswith("refused, filter")]
+        if again:
+            raise Violation(f"slots {again} are refused by rules that were told long ago")
         self._check_replay(bot.grid.ledger.lines())
+
+    def _check_money(self, bot: Bot, trades: Sequence[Trade]) -> None:
+        """The ledger is the account, to the last digit, in every asset."""
+        ledger = bot.grid.ledger
+        for balance in self.venue.book.balances():
+            change = balance.total - self.start_balances.get(balance.asset, Decimal(0))
+            if ledger.wallet.get(balance.asset, Decimal(0)) != change:
+                raise Violation(f"{balance.asset}: account {change}, ledger {ledger.wallet}")
 
     def _check_replay(self, lines: tuple[tuple[str, str, Decimal], ...]) -> None:
         """The journal alone gives the same grid; `rebuild` compares every command on the way."""

@@ -58,7 +58,7 @@ FACES = ("__init__", "__main__", "cli")
 #: What each layer may import from others, by import name; the standard library is open to all but
 #: for what SINGLE_OWNER says.
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
-    "twin": ("aiohttp", "yaml"),
+    "twin": ("aiohttp", "numpy", "yaml"),
     "data": ("numpy", "pandas", "pyarrow", "httpx", "tqdm", "zstandard"),
     "research": ("numpy", "numba", "pandas", "talib", "plotly", "optuna", "tqdm"),
     "sentiment": ("onnxruntime", "tokenizers", "praw", "numpy"),

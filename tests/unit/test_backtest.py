@@ -377,5 +377,5 @@ def test_bars_of_another_symbol_or_none_are_refused() -> None:
 
 def test_progress_rises_to_one() -> None:
     told: list[float] = []
-    backtest(spec_of(), march(1, 3), progress=told.append)
+    backtest(spec_of(), march(1, 3), engine="core", progress=told.append)
     assert told == sorted(told) and told[-1] == 1.0 and 10 < len(told) <= 201

@@ -118,8 +118,8 @@ def test_requests_in_the_wrong_state_are_refused_in_words(slow: GridLab) -> None
         (replace(SPEC, investment=Decimal(40)), "Invest at least"),
         (replace(SPEC, investment=Decimal(50_000)), "too little"),
         (replace(SPEC, spacing=Decimal("0.001")), "after fees"),
-        (replace(SPEC, levels=300, investment=Decimal(9_000)), "at most 200 levels"),
-        (replace(SPEC, market=Market.FUTURES), "spot account only"),
+        (replace(SPEC, levels=300, investment=Decimal(9_000)), "outside the venue's band"),
+        (replace(SPEC, market=Market.FUTURES), "nothing of futures is recorded in the span"),
     ],
 )
 def test_a_grid_that_cannot_start_is_refused_with_every_rule(
@@ -273,8 +273,6 @@ def test_a_core_that_answers_otherwise_is_refused(
 
 
 def test_settings_that_cannot_work_are_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidConfig, match="Production is not available"):
-        GridLab(tmp_path, mode=Mode.PRODUCTION)
     with pytest.raises(InvalidConfig, match="speed is -1"):
         GridLab(tmp_path, speed=-1)
     with pytest.raises(InvalidConfig, match="no recording reaches"):
@@ -374,3 +372,18 @@ def test_pairs_are_judged_by_the_configured_filters(slow: GridLab) -> None:
     assert blocked and all(check.limit is not None for check in blocked)
     # A recording knows no spread; in a replay that is told and does not block.
     assert not any(check.blocks for check in blocked if check.value is None)
+
+
+def test_an_end_that_was_asked_for_comes_although_the_disk_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def save(self: PaperExchange) -> None:
+        raise StorageError("no space left")
+
+    lab = GridLab(tmp_path, speed=0.001).start()
+    monkeypatch.setattr(PaperExchange, "save", save)
+    stopping = threading.Thread(target=lab.stop, daemon=True)
+    stopping.start()
+    stopping.join(10)
+    assert not stopping.is_alive(), "the engine did not end"
+    assert "not left in order: no space left" in caplog.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -12,13 +13,22 @@ import pytest
 
 from gridlab.clock import ManualClock
 from gridlab.domain.events import OrderAccepted, OrderEnded, OrderFilled
-from gridlab.domain.market import FeeSchedule, Instrument, Market
+from gridlab.domain.market import FeeMode, FeeSchedule, Instrument, Market
 from gridlab.domain.orders import OrderRequest, OrderType, Side
 from gridlab.errors import ExchangeUnavailable, InvalidInput, StorageError
-from gridlab.exchange.base import Accepted, RejectCode, Rejected, Unknown, VenueEvent
+from gridlab.exchange.base import (
+    Accepted,
+    FuturesExchange,
+    RejectCode,
+    Rejected,
+    Unknown,
+    VenueEvent,
+)
 from gridlab.exchange.fault_plan import FaultPlan
-from gridlab.exchange.faults import OUTSIDE_RECV_WINDOW, FaultyExchange
+from gridlab.exchange.faults import FaultyExchange, FaultyFutures
 from gridlab.exchange.paper import PaperBook, PaperExchange, Record
+from gridlab.exchange.paper_futures import PaperFutures
+from gridlab.exchange.paper_futures_book import FuturesBook
 
 D = Decimal
 T = TypeVar("T")
@@ -126,7 +136,7 @@ def test_late_requests_keep_the_window_and_the_horizon() -> None:
             if report is not None:
                 assert sent_ms < report.created_ms < sent_ms + world.faulty.unseen_horizon_ms
             if isinstance(outcome, Rejected):
-                assert outcome.code == OUTSIDE_RECV_WINDOW and report is None
+                assert outcome.code == RejectCode.CLOCK and report is None
             if isinstance(outcome, Accepted):
                 assert report is not None
             kinds[f"{type(outcome).__name__}, {'there' if report else 'absent'}"] += 1
@@ -299,6 +309,63 @@ def test_an_error_inside_the_venue_is_not_swallowed() -> None:
             await world.faulty.query("BTCUSDT", "a")
 
     play(FaultPlan(1, lost_reply=1.0), scenario, FullDisk())
+
+
+def test_a_futures_venue_keeps_its_reads_and_gets_faults_on_them() -> None:
+    async def scenario() -> None:
+        rules = replace(BTC, market=Market.FUTURES)
+        fees = FeeSchedule(mode=FeeMode.QUOTE)
+        book = FuturesBook({"BTCUSDT": rules}, {"USDT": D(10**6)}, fees=fees)
+        book.set_price("BTCUSDT", D(100))
+        clock = ManualClock(1_000_000)
+        venue = PaperFutures(book, clock)
+        venue.set_leverage("BTCUSDT", 5)
+        faulty = FaultyFutures(venue, clock, FaultPlan(4, failed_read=0.4))
+        assert isinstance(faulty, FuturesExchange) and faulty.market is Market.FUTURES
+        assert not isinstance(FaultyExchange(venue, clock, FaultPlan(1)), FuturesExchange)
+        reads: list[Callable[[], Awaitable[object]]] = [
+            lambda: faulty.prepare("BTCUSDT"),
+            lambda: faulty.mismatch("BTCUSDT"),
+            lambda: faulty.position("BTCUSDT"),
+            lambda: faulty.funding("BTCUSDT"),
+        ]
+        for read in reads:
+            failed = 0
+            for _ in range(20):
+                try:
+                    await read()
+                except ExchangeUnavailable:
+                    failed += 1
+            assert 0 < failed < 20
+        faulty.quiet()
+        assert await faulty.mismatch("BTCUSDT") == ""  # some prepare came through
+        taken = OrderRequest("m", "BTCUSDT", Market.FUTURES, Side.BUY, OrderType.MARKET, D(1), None)
+        assert isinstance(await faulty.place(taken), Accepted)
+        assert (await faulty.position("BTCUSDT")).quantity == 1
+        venue.pay_funding("BTCUSDT", D("0.0001"), "f1")
+        assert [paid.funding_id for paid in await faulty.funding("BTCUSDT")] == ["f1"]
+
+    asyncio.run(scenario())
+
+
+def test_preparing_can_fail_after_it_was_done() -> None:
+    async def scenario() -> None:
+        rules = replace(BTC, market=Market.FUTURES)
+        fees = FeeSchedule(mode=FeeMode.QUOTE)
+        outcomes = set()
+        for seed in range(40):
+            venue = PaperFutures(FuturesBook({"BTCUSDT": rules}, {}, fees=fees), ManualClock())
+            venue.set_leverage("BTCUSDT", 5)
+            faulty = FaultyFutures(venue, ManualClock(), FaultPlan(seed, failed_read=0.5))
+            try:
+                await faulty.prepare("BTCUSDT")
+                answer = "answered"
+            except ExchangeUnavailable:
+                answer = "failed"
+            outcomes.add((answer, await venue.mismatch("BTCUSDT") == ""))
+        assert outcomes == {("answered", True), ("failed", True), ("failed", False)}
+
+    asyncio.run(scenario())
 
 
 async def a_day(world: World) -> list[str]:

@@ -120,7 +120,7 @@ def test_the_paper_venue_refuses_exactly_what_the_guards_refuse(
     rules = replace(RULES, **dict.fromkeys(off, D(0)))  # type: ignore[arg-type]
     request = OrderRequest("a", "XRPUSDT", Market.SPOT, side, OrderType.LIMIT, quantity, price)
     guarded = list(broken_rules(rules, side, price, quantity, last))
-    assert bool(guarded) == (refusal(request, rules, last, 0) is not None), guarded
+    assert bool(guarded) == (refusal(request, rules, last) is not None), guarded
 
 
 @given(multiples(D("0.5"), 1, 2000), multiples(D("0.25"), 1, 100))

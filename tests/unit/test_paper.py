@@ -13,7 +13,7 @@ from gridlab.clock import ManualClock
 from gridlab.domain.events import OrderAccepted, OrderEnded, OrderFilled
 from gridlab.domain.market import Balance, FeeMode, FeeSchedule, Instrument, Market, PercentPrice
 from gridlab.domain.orders import OrderRequest, OrderType, Side, VenueStatus
-from gridlab.errors import BugError, InvalidNumber, NotFound, StorageError
+from gridlab.errors import BugError, Conflict, InvalidNumber, NotFound, StorageError
 from gridlab.exchange.base import Accepted, RejectCode, Rejected, VenueEvent
 from gridlab.exchange.paper import FillRule, PaperBook, PaperExchange, Record
 
@@ -161,6 +161,7 @@ def test_max_num_orders_counts_open_orders_and_spares_market_orders() -> None:
         assert isinstance(book.place(buy("1", "90", name), 1), Accepted)
     refused = book.place(buy("1", "90", "d"), 1)
     assert isinstance(refused, Rejected) and "MAX_NUM_ORDERS" in refused.reason
+    assert refused.code == RejectCode.TOO_MANY_ORDERS
     assert isinstance(book.place(buy("1", None, "m"), 1), Accepted)
     book.cancel("BTCUSDT", "b", 2)
     assert isinstance(book.place(buy("1", "90", "d"), 3), Accepted)
@@ -211,6 +212,13 @@ def test_a_client_id_is_unique_among_open_orders_only() -> None:
     assert isinstance(outcome, Accepted) and outcome.report.order_id == "2"
     report = book.query("BTCUSDT", "a")
     assert report is not None and report.order_id == "2"
+
+
+def test_a_second_copy_learns_that_it_is_one_though_room_and_funds_are_gone() -> None:
+    book = make_book({"USDT": D(90)}, instrument=replace(BTC, max_num_orders=1))
+    assert isinstance(book.place(buy("1", "90"), 1), Accepted)
+    again = book.place(buy("1", "90"), 2)
+    assert isinstance(again, Rejected) and again.code == RejectCode.DUPLICATE
 
 
 # -- taking, making, cancelling ---------------------------------------------------------------
@@ -357,6 +365,114 @@ def test_a_new_tick_moves_the_line_of_through() -> None:
     assert book.trades("BTCUSDT") == ()
     book.walk("BTCUSDT", D(94), 3)
     assert len(book.trades("BTCUSDT")) == 1
+
+
+# -- amendments, parts, transfers -------------------------------------------------------------
+
+
+def test_a_smaller_quantity_keeps_its_place_and_another_price_loses_it() -> None:
+    book = make_book()
+    for name in "abc":
+        book.place(buy("1", "95", name), 1)
+    smaller = book.amend("BTCUSDT", "a", 2, quantity=D("0.4"))
+    assert isinstance(smaller, Accepted)
+    assert (smaller.report.order_id, smaller.report.quantity) == ("1", D("0.4"))
+    book.amend("BTCUSDT", "b", 3, price=D(96))
+    book.amend("BTCUSDT", "b", 4, price=D(95))
+    assert held(book)["USDT"][1] == D(95) * D("2.4")
+    assert [o.client_id for o in book.open_orders("BTCUSDT")] == ["a", "b", "c"]
+    book.take_events()
+    book.walk("BTCUSDT", D(95), 5)
+    assert filled(book.take_events()) == [
+        ("a", D(95), D("0.4")),
+        ("c", D(95), D(1)),
+        ("b", D(95), D(1)),
+    ]
+
+
+def test_an_amended_order_takes_when_it_crosses() -> None:
+    book = make_book({"USDT": D(1000)})
+    book.place(buy("1", "95"), 1)
+    book.print_trade("BTCUSDT", D(95), D("0.3"), 2)
+    book.set_price("BTCUSDT", D(100))
+    book.take_events()
+    outcome = book.amend("BTCUSDT", "a", 3, price=D(110), new_client_id="n")
+    assert isinstance(outcome, Accepted) and outcome.report.status is VenueStatus.FILLED
+    assert filled(book.take_events()) == [("n", D(100), D("0.7"))]
+    assert held(book)["USDT"] == (D(1000) - D("28.5") - 70, D(0))
+
+
+def test_an_amended_quantity_alone_takes_nothing() -> None:
+    book = make_book()
+    book.place(order(Side.BUY, "1", "95", "a", OrderType.LIMIT_MAKER), 1)
+    book.walk("BTCUSDT", D(95), 2, D("0.4"))
+    for quantity, price in (("0.9", None), ("1.1", D(95))):
+        outcome = book.amend("BTCUSDT", "a", 3, quantity=D(quantity), price=price)
+        assert isinstance(outcome, Accepted) and outcome.report.executed == D("0.4")
+    book.walk("BTCUSDT", D(95), 4)
+    assert [t.quantity for t in book.trades("BTCUSDT")] == [D("0.4"), D("0.7")]
+
+
+def test_refused_amendments_change_nothing() -> None:
+    book = make_book({"USDT": D(200)})
+    book.place(order(Side.BUY, "1", "95", "a", OrderType.LIMIT_MAKER), 1)
+    book.place(buy("1", "90", "b"), 1)
+    book.print_trade("BTCUSDT", D(95), D("0.5"), 2)
+    book.set_price("BTCUSDT", D(100))
+    before = book.dump()
+    refusals = [
+        book.amend("BTCUSDT", "b", 3, quantity=D(2)),
+        book.amend("BTCUSDT", "a", 3, quantity=D("0.5")),
+        book.amend("BTCUSDT", "a", 3, price=D(100)),
+        book.amend("BTCUSDT", "a", 3, new_client_id="b"),
+        book.amend("BTCUSDT", "x", 3, price=D(80)),
+    ]
+    assert [r.code for r in refusals if isinstance(r, Rejected)] == [
+        RejectCode.INSUFFICIENT_BALANCE,
+        RejectCode.FILTER,
+        RejectCode.WOULD_TAKE,
+        RejectCode.DUPLICATE,
+        RejectCode.NOT_OPEN,
+    ]
+    assert book.dump() == before
+
+
+def test_a_new_name_leaves_the_old_one_to_who_had_it_before() -> None:
+    book = make_book()
+    book.place(buy("1", None, "a"), 1)
+    book.place(buy("1", "95", "a"), 2)
+    book.amend("BTCUSDT", "a", 3, new_client_id="n")
+    for each in (book, PaperBook.restore(book.dump(), {"BTCUSDT": BTC}, {}, fees=FREE_OF_FEES)):
+        old, new = each.query("BTCUSDT", "a"), each.query("BTCUSDT", "n")
+        assert old is not None and new is not None
+        assert (old.order_id, new.order_id) == ("1", "2")
+
+
+def test_a_part_is_filled_on_request_at_the_orders_price() -> None:
+    book = make_book()
+    book.place(buy("1", "95"), 1)
+    outcome = book.fill_part("BTCUSDT", "a", D("0.250009"), 2)
+    assert isinstance(outcome, Accepted)
+    assert (outcome.report.executed, outcome.report.status) == (
+        D("0.25000"),
+        VenueStatus.PARTIALLY_FILLED,
+    )
+    assert book.price("BTCUSDT") == D(100) and book.trades("BTCUSDT")[0].is_maker
+    book.fill_part("BTCUSDT", "a", D(9), 3)
+    assert held(book)["USDT"] == (D(1_000_000) - 95, D(0))
+    gone = book.fill_part("BTCUSDT", "a", D(1), 4)
+    assert isinstance(gone, Rejected) and gone.code == RejectCode.NOT_OPEN
+
+
+def test_transfers_take_only_what_is_free() -> None:
+    book = make_book({"USDT": D(100)})
+    book.place(buy("1", "95"), 1)
+    book.transfer("USDT", D(7), 2)
+    book.transfer("BNB", D("0.5"), 2)
+    with pytest.raises(Conflict, match="12 is free"):
+        book.transfer("USDT", D("-12.01"), 3)
+    book.transfer("USDT", D(-12), 3)
+    assert held(book) == {"USDT": (D(0), D(95)), "BNB": (D("0.5"), D(0))}
 
 
 # -- fees -------------------------------------------------------------------------------------

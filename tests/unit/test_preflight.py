@@ -180,12 +180,17 @@ def test_min_notional_of_a_purchase_far_below_the_range() -> None:
 
 
 def test_max_num_orders() -> None:
-    got = plan(FOUR, replace(RULES, max_num_orders=3))
-    assert not got.ok
-    assert finding(got, "max_num_orders").message == (
-        "4 levels need 4 open orders; the venue allows 3 on XRPUSDT. Use at most 3 levels"
+    """More levels than orders are no obstacle: the window rests the nearest of them."""
+    spec = replace(FOUR, levels=12)
+    got = plan(spec, replace(RULES, max_num_orders=11))
+    problem = finding(got, "max_num_orders")
+    assert got.ok and problem.severity is Severity.WARN
+    assert problem.message == (
+        "12 levels need 12 open orders; the venue allows 11 on XRPUSDT, so only the 6 nearest the "
+        "price rest and the others wait until it comes nearer. Use at most 11 levels to have all "
+        "of them rest"
     )
-    assert plan(FOUR, replace(RULES, max_num_orders=4)).ok
+    assert plan(spec, replace(RULES, max_num_orders=12)).findings == ()
 
 
 def test_percent_price() -> None:

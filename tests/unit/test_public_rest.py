@@ -13,9 +13,9 @@ from klines_server import Fault, KlinesServer, SkippingClock
 
 from gridlab.data.catalog import instrument, load
 from gridlab.data.rest import PublicRest, checked_url
-from gridlab.data.weight import WeightBudget
 from gridlab.domain.market import Interval, Market
 from gridlab.errors import ExchangeUnavailable, InvalidConfig, InvalidInput, NotFound
+from gridlab.exchange.budgets import WeightBudget
 
 T = TypeVar("T")
 #: 2026-03-10 12:00:30 UTC, in the middle of a minute and of the recording.

@@ -26,6 +26,7 @@ from gridlab.widgets.view import (
     GridForm,
     Level,
     OrderRow,
+    PositionRow,
     Preview,
     VacancyRow,
     profit_history,
@@ -75,16 +76,18 @@ class ScriptedSource:
         self.started: list[GridForm] = []
         self.stopped: list[tuple[str, str]] = []
         self.refuse = ""
+        self.asked: list[tuple[str, str]] = []
 
     def engine(self) -> EngineView:
         if self.down:
             raise ExchangeUnavailable("no engine answers")
         return self.view
 
-    def symbols(self) -> tuple[str, ...]:
-        return ("BTCUSDT", "ETHUSDT")
+    def symbols(self, market: str = "spot") -> tuple[str, ...]:
+        return ("BTCUSDT", "ETHUSDT") if market == "spot" else ("ETHUSDT",)
 
-    def candles(self, symbol: str, interval: str, limit: int) -> list[Candle]:
+    def candles(self, symbol: str, interval: str, limit: int, market: str = "spot") -> list[Candle]:
+        self.asked.append((symbol, market))
         return candles(100.0, 101.0, 102.0)
 
     def fills(self, symbol: str, run: str) -> list[FillRow]:
@@ -439,3 +442,33 @@ def test_a_new_run_begins_with_its_own_fills_and_profit(
     source.view = replace(VIEW, bots={"BTCUSDT": replace(BOT, run="r2")})
     panel.poll()
     assert 1 not in panel.chart._profit
+
+
+def test_a_futures_bot_is_shown_on_its_own_market(source: ScriptedSource) -> None:
+    bot = replace(BOT, symbol="ETHUSDT", market="futures")
+    position = PositionRow("ETHUSDT", 2.0, 100.0, 55.0, 3, "isolated")
+    source.view = replace(VIEW, bots={"ETHUSDT": bot}, positions={"ETHUSDT": position})
+    shown = BotPanel(source)
+    shown.feed.stop()
+    shown.poll()
+    assert set(source.asked) == {("ETHUSDT", "futures")}
+    assert shown.controls.form.market == "futures"
+    assert "2 at 3x, isolated" in shown.controls.note.value
+    assert "55.00 (" in shown.controls.note.value
+    shown.controls.market.value = "spot"
+    now(shown)
+    assert shown.controls.form.market == "futures", "its bot decides where a symbol is shown"
+    source.view = replace(VIEW, bots={})
+    shown.controls.market.value = "spot"
+    now(shown)
+    assert source.asked[-1] == ("ETHUSDT", "spot")
+    shown.close()
+
+
+def test_the_banner_says_what_a_mode_alone_would_hide() -> None:
+    testnet = replace(VIEW, mode="Testnet", speed=1.0, progress=None)
+    assert "Binance testnet" in markup.banner(testnet, None, 0)
+    twin = replace(testnet, origin="a twin of Binance on this machine <here>")
+    assert "a twin of Binance on this machine &lt;here&gt;" in markup.banner(twin, None, 0)
+    silent = replace(testnet, unready={"futures": "silent for 12 s"})
+    assert "futures: silent for 12 s" in markup.banner(silent, None, 0)

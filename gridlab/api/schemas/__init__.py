@@ -21,6 +21,7 @@ from gridlab.api.schemas.balances import (
     BalanceShape,
     BalanceSummary,
     FuturesBalance,
+    PositionShape,
     SpotBalance,
 )
 from gridlab.api.schemas.base import (
@@ -69,6 +70,7 @@ from gridlab.api.schemas.system import (
     Health,
     ModeConfirmation,
     OperationMode,
+    VenueShape,
 )
 
 __all__ = [
@@ -101,6 +103,7 @@ __all__ = [
     "OrderShape",
     "Pair",
     "PlannedOrderShape",
+    "PositionShape",
     "RecoveryStatus",
     "Shape",
     "SpotBalance",
@@ -108,6 +111,7 @@ __all__ = [
     "TickerShape",
     "TradeShape",
     "VacancyShape",
+    "VenueShape",
     "at_step",
     "finding_shape",
     "grid_state",

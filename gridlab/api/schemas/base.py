@@ -54,7 +54,7 @@ class Stamp(Shape):
         age_ms = max(0, now_ms - snapshot.wall_ms)
         return cls(
             mode=snapshot.mode.value,
-            data_source=_SOURCES[snapshot.mode],
+            data_source=snapshot.source or _SOURCES[snapshot.mode],
             engine_state=snapshot.state.value,
             sequence=snapshot.sequence,
             as_of=iso(snapshot.time_ms),

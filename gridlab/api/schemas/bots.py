@@ -185,7 +185,9 @@ class Execution(BotShape):
 
     @classmethod
     def of(cls, bot: BotSnapshot, snapshot: Snapshot) -> Execution:
-        config = GridConfigShape(levels=bot.levels, spacing=text(percent(bot.spacing)), leverage=1)
+        config = GridConfigShape(
+            levels=bot.levels, spacing=text(percent(bot.spacing)), leverage=bot.leverage
+        )
         shape = BotShape.of(bot, snapshot)
         status: ExecutionState = "active" if is_active(bot) else "stopped"
         return cls.model_construct(status=status, grid_config=config, **shape.parts)

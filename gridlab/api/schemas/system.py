@@ -6,7 +6,7 @@ from typing import Literal
 
 from gridlab.api.schemas.base import Shape, Stamp
 from gridlab.api.schemas.bots import GridState, grid_state, uptime
-from gridlab.domain.snapshot import BotSnapshot, Snapshot
+from gridlab.domain.snapshot import BotSnapshot, Snapshot, VenueHealth
 
 
 class ActiveBot(Shape):
@@ -45,8 +45,31 @@ class AgentShape(Shape):
     last_error: str
 
 
+class VenueShape(Shape):
+    """One market's venue; ages by the machine's clock.
+
+    `foreign_orders` are open orders that are not ours: they are told, and never touched.
+    """
+
+    state: str
+    reason: str
+    stream_age_ms: int
+    account_age_ms: int
+    foreign_orders: int
+
+    @classmethod
+    def of(cls, venue: VenueHealth, now_ms: int) -> VenueShape:
+        return cls(
+            state=venue.state,
+            reason=venue.reason,
+            stream_age_ms=max(0, now_ms - venue.last_message_ms),
+            account_age_ms=max(0, now_ms - venue.account_ms),
+            foreign_orders=venue.foreign_orders,
+        )
+
+
 class ApiStatus(Stamp):
-    """`/api/status`."""
+    """`/api/status`; `venues` by market."""
 
     api_status: Literal["online"]
     active_bots: dict[str, ActiveBot]
@@ -54,10 +77,14 @@ class ApiStatus(Stamp):
     replay_progress: float | None
     replay_speed: float
     agents: list[AgentShape]
+    venues: dict[str, VenueShape]
 
 
 class Health(Stamp):
-    """`/api/health`: `live` answers at all, `ready` has a full picture, `accepts_orders` trades."""
+    """`/api/health`: `live` answers at all, `ready` has a full picture, `accepts_orders` trades.
+
+    A venue whose stream is silent or not caught up leaves the picture incomplete.
+    """
 
     live: Literal[True]
     ready: bool
@@ -65,6 +92,7 @@ class Health(Stamp):
     state: str
     reason: str
     ages: dict[str, int]
+    venues: dict[str, VenueShape]
 
 
 class OperationMode(Stamp):

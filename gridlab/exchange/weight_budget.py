@@ -1,4 +1,4 @@
-"""`WeightBudget`: how much of a venue's request allowance this process may still use, and when.
+"""`WeightBudget`: how much of an address's request allowance may still be used, and its silences.
 
 Binance counts the weight of requests for each address in minutes aligned to the clock, tells the
 count in a header, and answers 429, later 418, to those who go on. What is planned here stays under
@@ -14,13 +14,69 @@ from gridlab.clock import Clock, iso
 from gridlab.domain.market import Market
 from gridlab.errors import ExchangeUnavailable, InvalidInput
 
+SECOND_MS = 1_000
 MINUTE_MS = 60_000
-#: The part of the limit that is planned.
+DAY_MS = 86_400_000
+#: The part of a limit that is planned.
 SHARE = Decimal("0.8")
+#: The part of a weight limit that reads leave to cancels and orders.
+RESERVE = Decimal("0.05")
 #: Request weight a minute and address, until exchangeInfo tells another.
 DEFAULT_LIMITS = {Market.SPOT: 6000, Market.FUTURES: 2400}
 #: Silence longer than this is told to the caller instead of slept through.
 PATIENCE_MS = 180_000
+#: A ban whose end the venue did not tell: the first, and the longest after bans in a row.
+FIRST_BAN_MS = 120_000
+LONGEST_BAN_MS = 3 * DAY_MS
+#: After so long without one, the next ban counts as a first again.
+BAN_MEMORY_MS = DAY_MS
+
+
+class Silence:
+    """When an address may be spoken to again; one for everything that goes there.
+
+    Bans grow: Binance starts at two minutes and ends at three days, so a ban without a stated end
+    is taken to be twice the one before.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._until_ms = 0
+        self._banned_until_ms = 0
+        self._last_ban_ms = 0
+
+    @property
+    def until_ms(self) -> int:
+        """Nothing is sent before this time; 0 when silence was never asked for."""
+        return self._until_ms
+
+    @property
+    def banned_until_ms(self) -> int:
+        """The end of the last ban, which may be over; 0 when there was none."""
+        return self._banned_until_ms
+
+    def keep_until(self, time_ms: int) -> None:
+        """Send nothing before `time_ms`; an earlier end never shortens a silence."""
+        self._until_ms = max(self._until_ms, time_ms)
+
+    def ban(self, until_ms: int | None) -> None:
+        """Take over a ban until the time that the venue stated, or for a guess that grows."""
+        now_ms = self._clock.now_ms()
+        if until_ms is None:
+            is_first = now_ms > self._banned_until_ms + BAN_MEMORY_MS
+            twice_ms = FIRST_BAN_MS if is_first else 2 * self._last_ban_ms
+            until_ms = now_ms + min(max(FIRST_BAN_MS, twice_ms), LONGEST_BAN_MS)
+        self._last_ban_ms = max(0, until_ms - now_ms)
+        self._banned_until_ms = max(self._banned_until_ms, until_ms)
+        self.keep_until(until_ms)
+
+    def words(self) -> str:
+        """Why nothing is sent, and until when."""
+        left_s = (self._until_ms - self._clock.now_ms()) // SECOND_MS
+        return (
+            f"the exchange asked for silence until {iso(self._until_ms)}, in {left_s} s; nothing "
+            "is sent before, try again then"
+        )
 
 
 class WeightBudget:
@@ -32,16 +88,27 @@ class WeightBudget:
         limit: weight a minute that the venue allows.
         clock: windows are its minutes; what the venue reports covers a clock that is a little off.
         patience_ms: the longest pause that `take` sleeps through; a longer one is an error.
+        silence: shared with the other budgets of the address; its own by default.
+        reserve: the part of the limit that only urgent requests may use.
     """
 
-    def __init__(self, limit: int, *, clock: Clock, patience_ms: int = PATIENCE_MS) -> None:
+    def __init__(
+        self,
+        limit: int,
+        *,
+        clock: Clock,
+        patience_ms: int = PATIENCE_MS,
+        silence: Silence | None = None,
+        reserve: Decimal = Decimal(0),
+    ) -> None:
+        self.silence = silence or Silence(clock)
         self._clock = clock
         self._patience_ms = patience_ms
+        self._reserve = reserve
         self._minute = clock.now_ms() // MINUTE_MS
         self._own = 0
         self._under_way = 0
         self._others = 0
-        self._silent_until_ms = 0
         self.set_limit(limit)
 
     @classmethod
@@ -68,7 +135,7 @@ class WeightBudget:
     @property
     def silent_until_ms(self) -> int:
         """Nothing is sent before this time; 0 when the venue never asked for silence."""
-        return self._silent_until_ms
+        return self.silence.until_ms
 
     def set_limit(self, limit: int) -> None:
         """Take over the limit that the venue states."""
@@ -76,25 +143,37 @@ class WeightBudget:
             raise InvalidInput(f"the weight limit is {limit} a minute; it must be above zero")
         self._limit = limit
 
-    async def take(self, weight: int) -> int:
+    async def take(
+        self, weight: int, *, is_urgent: bool = False, patience_ms: int | None = None
+    ) -> int:
         """Wait until `weight` may be sent, book it, and return the minute it was booked in.
 
         Who takes must `settle` when the answer is here, or when it is clear that none will come.
+
+        Args:
+            is_urgent: a cancel or an order, which may use what reads have to leave.
+            patience_ms: for this request instead of the budget's own.
 
         Raises:
             InvalidInput: no minute has room for that much.
             ExchangeUnavailable: the venue asked for a silence longer than the patience.
         """
-        if weight > self.planned_limit:
+        most = self.planned_limit
+        if not is_urgent:
+            most -= int(self._limit * self._reserve)
+        if weight > most:
             raise InvalidInput(
-                f"one request weighs {weight}, but {self.planned_limit} of the venue's "
+                f"one request weighs {weight}, but {most} of the venue's "
                 f"{self._limit} a minute are planned at most; ask for less at a time"
             )
+        patience_ms = self._patience_ms if patience_ms is None else patience_ms
         while True:
             now_ms = self._clock.now_ms()
-            if now_ms < self._silent_until_ms:
-                await self._wait_out_silence(now_ms)
-            elif self.used + weight > self.planned_limit:
+            if now_ms < self.silence.until_ms:
+                if self.silence.until_ms - now_ms > patience_ms:
+                    raise ExchangeUnavailable(self.silence.words())
+                await self._clock.sleep_until(self.silence.until_ms)
+            elif self.used + weight > most:
                 await self._clock.sleep_until((self._minute + 1) * MINUTE_MS)
             else:
                 self._own += weight
@@ -114,16 +193,7 @@ class WeightBudget:
 
     def keep_silent_until(self, time_ms: int) -> None:
         """Send nothing before `time_ms`; an earlier end never shortens a silence."""
-        self._silent_until_ms = max(self._silent_until_ms, time_ms)
-
-    async def _wait_out_silence(self, now_ms: int) -> None:
-        if self._silent_until_ms - now_ms > self._patience_ms:
-            raise ExchangeUnavailable(
-                f"the exchange asked for silence until {iso(self._silent_until_ms)}, in "
-                f"{(self._silent_until_ms - now_ms) // 1000} s; nothing is sent before, try again "
-                "then"
-            )
-        await self._clock.sleep_until(self._silent_until_ms)
+        self.silence.keep_until(time_ms)
 
     def _turn_minute(self) -> None:
         minute = self._clock.now_ms() // MINUTE_MS

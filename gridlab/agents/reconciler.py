@@ -1,0 +1,212 @@
+"""The reconciler: reads one venue and posts what differs from a bot's books.
+
+Exchange truth wins for orders and positions, the journal wins for attribution. What can differ is
+enumerated in `grid.reconcile`; on futures there are besides: settings that are not the assumed ones
+(the bot halts), funding not yet booked (it is), the distance to liquidation (told to the grid), and
+a position smaller than the books say, which means that somebody else or the venue has closed part
+of it (the bot halts). Foreign orders are reported and never touched.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Protocol, runtime_checkable
+
+from gridlab.agents.bot import Bot
+from gridlab.clock import Clock
+from gridlab.domain.account import Position
+from gridlab.domain.events import Event, OrderFilled, PositionReported
+from gridlab.domain.market import Market
+from gridlab.domain.orders import OrderReport
+from gridlab.errors import ExchangeUnavailable
+from gridlab.exchange.base import Exchange, FuturesExchange, VenueEvent
+from gridlab.grid.reconcile import differences, strangers
+from gridlab.money import ZERO, text
+
+log = logging.getLogger(__name__)
+
+#: Trades of a run are sought from so long before its start: the clocks need not agree exactly.
+FLOOR_MARGIN_MS = 60_000
+#: A bot that is over is read for so long after; a venue books funding some time after it was due.
+FILE_AFTER_MS = 120_000
+#: Funding is paid once in hours, and to ask for it is dear.
+FUNDING_EVERY_MS = 60_000
+#: Equal readings of a position that is too small before it is believed.
+READINGS = 3
+
+
+@runtime_checkable
+class TradeHistory(Protocol):
+    """A venue that can tell where in an account's trades a moment lies."""
+
+    async def trade_floor(self, symbol: str, since_ms: int) -> int:
+        """The id of the account's last trade on `symbol` before `since_ms`; -1 without one."""
+        ...
+
+
+async def first_unread(bot: Bot, venue: Exchange) -> int:
+    """The id after which the bot's unread trades begin.
+
+    An account may have years of trades on a symbol; those before the run are not read.
+    """
+    if bot.watermark < 0 and bot.started and isinstance(venue, TradeHistory):
+        floor = await venue.trade_floor(bot.symbol, bot.grid.started_ms - FLOOR_MARGIN_MS)
+        bot.watermark = max(bot.watermark, floor)
+    return bot.watermark
+
+
+def may_be_filed(bot: Bot, now_ms: int) -> bool:
+    """Whether nothing of a bot that is over can be found any more: not even late funding."""
+    return bot.is_over and now_ms >= bot.grid.updated_ms + FILE_AFTER_MS
+
+
+class Reconciler:
+    """Compares bots with their venues.
+
+    Args:
+        post: takes an event for the grid of a run.
+        tell: takes a venue's event, and finds the run that it belongs to.
+
+    Attributes:
+        foreign: other people's open orders by market and symbol, as of the last comparison.
+    """
+
+    def __init__(
+        self,
+        post: Callable[[str, Event], None],
+        tell: Callable[[VenueEvent], None],
+        clock: Clock,
+    ) -> None:
+        self._post = post
+        self._tell = tell
+        self._clock = clock
+        self.foreign: dict[tuple[Market, str], tuple[OrderReport, ...]] = {}
+        self._ghosts: dict[tuple[Market, str], frozenset[str]] = {}
+        self._shortfalls: dict[str, tuple[tuple[Decimal, int], int]] = {}
+
+    async def compare(self, bot: Bot, venue: Exchange, known: Callable[[], frozenset[str]]) -> None:
+        """Read account, trades and orders of `bot` and post what differs, trades first.
+
+        Args:
+            known: the ids of every order that some bot holds live, at the moment of asking.
+
+        Raises:
+            ExchangeUnavailable: the venue could not be read; what was posted before stands.
+        """
+        position = await self.check_account(bot, venue)
+        if not bot.is_driven:
+            return
+        trades = await venue.trades(bot.symbol, await first_unread(bot, venue))
+        for trade in trades:
+            self._tell(OrderFilled(trade.time_ms, trade))
+        open_now = {r.client_id: r for r in await venue.open_orders(bot.symbol)}
+        for order in tuple(bot.grid.live_orders()):
+            report = open_now.get(order.client_id)
+            if report is None and order.may_be_live:
+                report = await venue.query(bot.symbol, order.client_id)
+            if report is not None:
+                for event in differences(order, report, trades):
+                    self._post(bot.run, event)
+        if trades:
+            bot.watermark = max(bot.watermark, trades[-1].trade_id)
+        self._judge(bot, position)
+        bot.is_filed = may_be_filed(bot, self._clock.now_ms())
+        self._note_strangers((bot.market, bot.symbol), open_now.values(), known())
+
+    async def look_up(self, bot: Bot, venue: Exchange, client_id: str) -> None:
+        """Compare one order with the venue and post what differs; silent if it cannot be read."""
+        order = bot.grid.find(client_id)
+        if order is None:
+            return
+        try:
+            report = await venue.query(bot.symbol, client_id)
+            if report is None:
+                return
+            trades = await venue.trades(bot.symbol, await first_unread(bot, venue))
+        except ExchangeUnavailable as error:
+            log.warning("order %s could not be looked up and will be later: %s", client_id, error)
+            return
+        for event in differences(order, report, trades):
+            self._post(bot.run, event)
+
+    def _note_strangers(
+        self,
+        place: tuple[Market, str],
+        open_now: Iterable[OrderReport],
+        known: frozenset[str],
+    ) -> None:
+        """Keep what is foreign, and call ghosts out: those that two readings in turn have shown.
+
+        One reading proves nothing, because an order may end between the reading and the comparison.
+        """
+        ghosts, self.foreign[place] = strangers(open_now, known)
+        seen = frozenset(report.client_id for report in ghosts)
+        for client_id in sorted(seen & self._ghosts.get(place, frozenset())):
+            log.critical(
+                "the %s venue holds order %s, which no run of this journal gave; look into it "
+                "before you go on",
+                place[0],
+                client_id,
+            )
+        self._ghosts[place] = seen
+
+    # --- futures ----------------------------------------------------------------------------------
+
+    async def check_account(self, bot: Bot, venue: Exchange) -> Position | None:
+        """The position of a futures bot; its settings are asserted and its funding is booked.
+
+        The grid is told the position too. None on spot, and for a bot that halts here.
+
+        Raises:
+            ExchangeUnavailable: the venue could not be read.
+        """
+        if bot.market is not Market.FUTURES or not isinstance(venue, FuturesExchange):
+            return None
+        if not bot.is_over and (words := await venue.mismatch(bot.symbol)):
+            bot.halt(words)
+            return None
+        now_ms = self._clock.now_ms()
+        if bot.is_over or now_ms >= bot.funding_read_ms + FUNDING_EVERY_MS:
+            await self._book_funding(bot, venue)
+            bot.funding_read_ms = now_ms
+        position = await venue.position(bot.symbol)
+        if not bot.is_over:
+            self._post(bot.run, PositionReported(self._clock.now_ms(), position))
+        return position
+
+    async def _book_funding(self, bot: Bot, venue: FuturesExchange) -> None:
+        """Post what was paid since the run began; the grid takes each payment once.
+
+        A minute is read again each time, because a venue may book late.
+        """
+        after_ms = max(bot.grid.started_ms - 1, bot.funding_ms - FLOOR_MARGIN_MS)
+        for paid in await venue.funding(bot.symbol, after_ms):
+            bot.funding_ms = max(bot.funding_ms, paid.time_ms)
+            if not bot.is_over or paid.time_ms <= bot.grid.updated_ms:
+                self._post(bot.run, paid)
+
+    def _judge(self, bot: Bot, position: Position | None) -> None:
+        """Halt a bot whose position is smaller than its books say, reading after reading.
+
+        Fills may be on their way between two readings, so one proves nothing: the shortfall must be
+        the same `READINGS` times, while no trade is booked. A position that is larger is somebody
+        else's doing and is left alone.
+        """
+        if position is None or bot.is_over:
+            return
+        held = bot.grid.ledger.base_held
+        seen = (held - position.quantity, bot.grid.trade_count)
+        if seen[0] <= ZERO:
+            self._shortfalls.pop(bot.run, None)
+            return
+        before, count = self._shortfalls.get(bot.run, (seen, 0))
+        count = count + 1 if before == seen else 1
+        self._shortfalls[bot.run] = (seen, count)
+        if count >= READINGS:
+            bot.halt(
+                f"the venue holds {text(position.quantity)} of {bot.symbol} and this grid's books "
+                f"hold {text(held)}: the position was closed in part by the venue (liquidation) or "
+                "by somebody else. Cancel the grid's orders at the venue and start a new grid"
+            )

@@ -1,0 +1,31 @@
+"""The route of pair selection: which symbols suit a grid, and which filter the others failed."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from gridlab.api.requests import MarketQuery
+from gridlab.api.schemas.pairs import PairRowShape, PairSelection
+from gridlab.api.wire import answer, read_query, stamp_of
+from gridlab.app.facade import GridLab
+from gridlab.domain.market import Market
+
+
+def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
+    """Put the pair route on `blueprint`."""
+
+    @blueprint.get("/api/pairs")
+    def pair_table() -> Response:
+        return answer(_table(lab, read_query(MarketQuery).market_type))
+
+
+def _table(lab: GridLab, market: Market) -> PairSelection:
+    table = lab.pair_table(market)
+    return PairSelection(
+        market_type=market.value,
+        max_pairs=table.max_pairs,
+        unknown_facts=str(table.unknown),
+        chosen=[row.symbol for row in table.chosen],
+        pairs=[PairRowShape.of(row) for row in table.rows],
+        **stamp_of(lab.snapshot).parts,
+    )

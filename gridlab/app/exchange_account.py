@@ -1,0 +1,161 @@
+"""The account at a real exchange: read on a timer, so that everybody sees it without a request.
+
+Balances and positions are the venue's figures, with the moment at which they were read. Our orders
+are told from the journal, other people's open ones from the last reconciliation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Protocol
+
+from gridlab.agents.trader import Trader
+from gridlab.app.own_orders import OwnOrders
+from gridlab.clock import Clock
+from gridlab.domain.account import Position
+from gridlab.domain.market import Balance, Market
+from gridlab.domain.orders import ClientId, OrderReport, Trade
+from gridlab.errors import ExchangeUnavailable
+from gridlab.exchange.base import FuturesExchange
+
+log = logging.getLogger(__name__)
+
+#: The account is read so often, and this soon after a change of ours; never more often than that.
+READ_EVERY_MS = 5_000
+READ_AFTER_MS = 2_000
+#: Between two looks for orders that nobody holds.
+LOOK_AGAIN_MS = 500
+
+
+class Requests(Protocol):
+    """What is asked of one market's account."""
+
+    async def balances(self) -> tuple[Balance, ...]: ...
+
+    async def all_open_orders(self) -> tuple[OrderReport, ...]: ...
+
+
+class ExchangeAccount:
+    """One account on the markets of an exchange; satisfies `session.Account`.
+
+    Attributes:
+        read_ms: when each market was last read, by the machine's clock.
+    """
+
+    def __init__(
+        self,
+        requests: Mapping[Market, Requests],
+        trader: Trader,
+        journal_path: Path,
+        clock: Clock,
+    ) -> None:
+        self._requests = requests
+        self._trader = trader
+        self._clock = clock
+        self._own = OwnOrders(journal_path)
+        self._balances: dict[Market, tuple[Balance, ...]] = {}
+        self._positions: tuple[Position, ...] = ()
+        self.read_ms: dict[Market, int] = {}
+        self._changed = asyncio.Event()
+
+    # --- what everybody sees ----------------------------------------------------------------------
+
+    def balances(self, market: Market) -> tuple[Balance, ...]:
+        return self._balances.get(market, ())
+
+    def positions(self) -> tuple[Position, ...]:
+        return self._positions
+
+    def foreign(self, market: Market) -> tuple[OrderReport, ...]:
+        """Other people's open orders on the symbols that we trade."""
+        seen = self._trader.foreign.items()
+        return tuple(order for (where, _), found in seen if where is market for order in found)
+
+    async def available(self, market: Market) -> Mapping[str, Decimal]:
+        await self._read_balances(market)
+        return {balance.asset: balance.free for balance in self.balances(market)}
+
+    async def orders(self, market: Market, after: int, limit: int) -> Sequence[OrderReport]:
+        known = {o.order_id: o for o in (*self.foreign(market), *self._own.orders(market))}
+        ordered = sorted(known.values(), key=lambda order: int(order.order_id))
+        return [order for order in ordered if int(order.order_id) > after][:limit]
+
+    async def trades(self, market: Market, symbol: str) -> Sequence[Trade]:
+        return self._own.trades(market, symbol)
+
+    async def ghosts(self) -> Sequence[OrderReport]:
+        """Looked for twice, because recovery places orders while the first answer is on its way."""
+        found = await self._unheld()
+        if not found:
+            return ()
+        await self._clock.sleep_until(self._clock.now_ms() + LOOK_AGAIN_MS)
+        return [report for order_id, report in (await self._unheld()).items() if order_id in found]
+
+    async def _unheld(self) -> dict[str, OrderReport]:
+        """Open orders with our prefix that no grid holds at the moment of the answer."""
+        found: dict[str, OrderReport] = {}
+        for market, requests in self._requests.items():
+            reports = await requests.all_open_orders()
+            held = {order.client_id for bot in self._trader.bots.values() for order in bot.live()}
+            ours = [report for report in reports if ClientId.parse(report.client_id) is not None]
+            found |= {one.client_id: one for one in ours if one.client_id not in held}
+            if others := len(reports) - len(ours):
+                log.warning(
+                    "%s holds %d open orders that are not ours; they are left alone", market, others
+                )
+        return found
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    async def refresh(self) -> None:
+        """Read every market now; one that does not answer leaves the others their new figures.
+
+        Raises:
+            ExchangeUnavailable: one could not be read.
+        """
+        reads = [self._read_balances(market) for market in self._requests]
+        outcomes = await asyncio.gather(*reads, self._read_positions(), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    def touch(self) -> None:
+        """Something of ours happened, so that the account is not what it was."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Read again and again until cancelled; what cannot be read grows old and shows its age."""
+        while True:
+            read_ms = self._clock.now_ms()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(READ_EVERY_MS / 1000):
+                    await self._changed.wait()
+            await self._clock.sleep_until(read_ms + READ_AFTER_MS)
+            self._changed.clear()
+            try:
+                await self.refresh()
+            except ExchangeUnavailable as error:
+                log.warning("the account could not be read: %s", error)
+
+    async def _read_balances(self, market: Market) -> None:
+        found = await self._requests[market].balances()
+        self._balances[market] = tuple(balance for balance in found if balance.total)
+        self.read_ms[market] = self._clock.now_ms()
+
+    async def _read_positions(self) -> None:
+        """Positions on every symbol that a grid of ours trades."""
+        venue = self._trader.exchanges.get(Market.FUTURES)
+        if not isinstance(venue, FuturesExchange):
+            return
+        symbols = {
+            bot.symbol
+            for bot in self._trader.bots.values()
+            if bot.market is Market.FUTURES and bot.started
+        }
+        found = await asyncio.gather(*(venue.position(symbol) for symbol in sorted(symbols)))
+        self._positions = tuple(position for position in found if position.quantity)

@@ -1,0 +1,45 @@
+"""One immutable picture of a session, for everybody outside the engine's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from types import MappingProxyType
+
+from gridlab.app.session import Session
+from gridlab.domain.market import Market
+from gridlab.domain.snapshot import BotSnapshot, Snapshot
+from gridlab.grid.view import bot_snapshot
+
+
+def picture_of(session: Session, frame: Snapshot) -> Snapshot:
+    """`frame`, which says what the engine does, with all that the session holds."""
+    prices = session.prices()
+    return replace(
+        frame,
+        mode=session.mode,
+        time_ms=session.clock.now_ms(),
+        speed=session.speed,
+        progress=session.progress,
+        prices=MappingProxyType(dict(prices)),
+        bots=MappingProxyType(_bots(session, prices)),
+        balances=session.account.balances(Market.SPOT),
+        futures_balances=session.account.balances(Market.FUTURES),
+        positions=session.account.positions(),
+        venues=session.health(),
+    )
+
+
+def _bots(session: Session, prices: Mapping[tuple[Market, str], Decimal]) -> dict[str, BotSnapshot]:
+    """The latest bot of each symbol; without a price, valued at what its grid saw last."""
+    return {
+        bot.symbol: bot_snapshot(
+            bot.grid,
+            prices.get((bot.market, bot.symbol)) or bot.grid.mark,
+            halted=bot.halted,
+            recovery=bot.recovery,
+        )
+        for bot in session.trader.bots.values()
+        if bot.started
+    }

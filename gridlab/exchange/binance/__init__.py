@@ -1,0 +1,1 @@
+"""Binance, spot and USD-M futures, behind the `Exchange` protocol; python-binance stays in here."""

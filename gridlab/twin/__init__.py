@@ -1,0 +1,1 @@
+"""A local server that speaks Binance's REST and WebSocket protocol over recorded prices."""

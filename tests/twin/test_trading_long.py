@@ -1,0 +1,195 @@
+"""A long run: three symbols, spot and futures, recorded prices in a hurry, every fault on.
+
+Half a minute by default; `GRIDLAB_TWIN_SECONDS=600` plays ten minutes. The engine has the times of
+production where law 2 rests on them (receive window, the venue's limit, the answer's patience), and
+is ended in the middle of everything, again and again, to begin anew from its journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import Counter
+from collections.abc import Coroutine
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from trading import FEES, Engine, Times, Truth, TwinProcess, settle, twin_process
+from twin_books import ours
+
+from gridlab.domain.events import StopPolicy
+from gridlab.domain.market import Market
+from gridlab.domain.spec import GridSpec
+from gridlab.errors import Conflict, ExchangeUnavailable
+from gridlab.twin.fault_plan import FaultKind
+
+SECONDS = float(os.environ.get("GRIDLAB_TWIN_SECONDS", "30"))
+SEED = int(os.environ.get("GRIDLAB_TWIN_SEED", "7"))
+PLAN = os.environ.get("GRIDLAB_TWIN_PLAN", "default")
+#: Recorded seconds a second: some five hours pass in a minute.
+SPEED = 300
+#: The engine lives about so long before it is ended.
+LIFE_S = min(60.0, SECONDS / 3)
+#: A venue that was quiet for so long has nothing under way any more: 5 + 10 + 1 s, and two proofs.
+SETTLING_S = 120.0
+
+SYMBOLS = {Market.SPOT: ("BTCUSDT", "SOLUSDT"), Market.FUTURES: ("ETHUSDT",)}
+TIMES = Times(
+    recv_window_ms=5_000,
+    engine_limit_ms=10_000,
+    timeout_s=12.0,
+    replan_ms=2_000,
+    reconcile_ms=5_000,
+)
+
+log = logging.getLogger(__name__)
+
+
+def dense(symbol: str, market: Market) -> GridSpec:
+    """Lines so near to each other that a few minutes bring hundreds of fills."""
+    return GridSpec(
+        symbol,
+        40,
+        spacing=Decimal("0.002"),
+        investment=Decimal(40_000),
+        market=market,
+        fees=FEES[market],
+        allow_unprofitable=True,
+    )
+
+
+class Campaign:
+    """Engines that come and go over one twin and one journal."""
+
+    def __init__(self, twin: TwinProcess, path: Path) -> None:
+        self.twin, self.path = twin, path
+        self.opening: Truth = {}
+        self.counts: Counter[str] = Counter()
+        self._draw = Random(SEED)
+        self.engine = self._new()
+
+    def _new(self, last: Engine | None = None) -> Engine:
+        budgets = None if last is None else last.budgets
+        return Engine(self.twin, self.path, SYMBOLS, TIMES, "long", budgets)
+
+    async def begin(self) -> None:
+        self.opening = await self.twin.account()
+        await self.engine.start()
+        for market, symbols in SYMBOLS.items():
+            for symbol in symbols:
+                await self.engine.start_grid(dense(symbol, market))
+        await settle(self.engine, self.opening)
+
+    async def trade(self, seconds: float) -> None:
+        """Let everything go wrong for so long."""
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + seconds
+        await self.twin.faults({"plan": PLAN})
+        await self.twin.control("/speed", {"speed": SPEED})
+        while loop.time() < end_s:
+            life_s = LIFE_S * self._draw.uniform(0.5, 1.5)
+            await self._live(min(loop.time() + life_s, end_s))
+            if loop.time() < end_s:
+                await self._die_and_rise()
+        await self.twin.control("/speed", {"speed": 0})
+
+    async def _live(self, until_s: float) -> None:
+        """Run; now and then the futures market pays funding."""
+        loop = asyncio.get_running_loop()
+        while (left_s := until_s - loop.time()) > 0:
+            await asyncio.sleep(min(left_s, 7))
+            self.engine.check()
+            rate = str(self._draw.choice(["0.0001", "-0.00005", "0.0003"]))
+            await self.twin.control("/funding", {"symbol": "ETHUSDT", "rate": rate})
+            self.counts["funding"] += 1
+
+    async def _die_and_rise(self) -> None:
+        """End the engine in the middle of everything, and start from the journal until it works."""
+        while any(venue.health.state == "banned" for venue in self.engine.venues.values()):
+            await asyncio.sleep(0.1)
+        last, bots = self.engine, self.engine.bots
+        await last.end()
+        self.counts["deaths"] += 1
+        assert not [bot.halted for bot in bots if bot.halted]
+        while True:
+            self.engine = self._new(last)
+            try:
+                await self.engine.start()
+                return
+            except ExchangeUnavailable as error:
+                log.warning("not started yet: %s", error)
+                self.counts["starts that failed"] += 1
+                last = self.engine
+                await last.end()
+                await asyncio.sleep(1)
+
+    async def end(self) -> Truth:
+        """Settle, stop every grid, settle again; the account has nothing of ours open then."""
+        await settle(self.engine, self.opening, seconds=SETTLING_S)
+        for bot in self.engine.bots:
+            while not bot.is_over:
+                try:
+                    self.engine.trader.stop_grid(bot.symbol, "the run is over", StopPolicy.SELL)
+                except Conflict:
+                    pass
+                await self.engine.until(lambda bot=bot: bot.is_over, 30)  # type: ignore[misc]
+        return await settle(self.engine, self.opening, seconds=SETTLING_S)
+
+
+def play(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(work)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(int(SECONDS * 1.5) + 300)
+def test_ends_with_equal_books_whatever_went_wrong(tmp_path: Path) -> None:
+    words = ["--symbols", "BTCUSDT,ETHUSDT,SOLUSDT", "--speed", "0", "--seed", str(SEED)]
+    funds = ["--funds", "USDT=1000000", "--pulse-ms", "1000"]
+
+    async def run(twin: TwinProcess) -> None:
+        campaign = Campaign(twin, tmp_path / "journal.sqlite")
+        try:
+            await campaign.begin()
+            await campaign.trade(SECONDS)
+            truth = await campaign.end()
+            report(campaign, truth)
+            judge(campaign, truth)
+        finally:
+            await campaign.engine.end()
+
+    with twin_process(*words, *funds) as twin:
+        play(run(twin))
+
+
+def report(campaign: Campaign, truth: Truth) -> None:
+    """What happened, for who reads the log or runs with -s."""
+    lines = [
+        f"faults {truth['faults']}",
+        f"{truth['requests']} requests",
+        str(dict(campaign.counts)),
+    ]
+    lines.append(f"{truth['requests_in_ban']} requests were under way when a ban began")
+    for market in Market:
+        orders = ours(truth[market.value], campaign.opening[market.value], "orders")
+        trades = ours(truth[market.value], campaign.opening[market.value], "trades")
+        lines.append(f"{market}: {len(orders)} orders, {len(trades)} trades")
+    lines.append(f"journal: {campaign.engine.journal.length} entries")
+    print("\n".join(lines))
+
+
+def judge(campaign: Campaign, truth: Truth) -> None:
+    """It was a run worth the name, and nothing of ours is left at the venue."""
+    happened = set(truth["faults"])
+    if SECONDS >= 600:
+        assert happened == {kind.value for kind in FaultKind}, set(FaultKind) - happened
+    assert len(happened) > 12, happened
+    assert campaign.counts["deaths"] >= 1
+    for market in Market:
+        account, opening = truth[market.value], campaign.opening[market.value]
+        assert len(ours(account, opening, "trades")) >= SECONDS
+        assert not ours(account, opening, "open_orders")
+    assert not [row for row in truth["futures"]["positions"] if Decimal(row["positionAmt"])]
