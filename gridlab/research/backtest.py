@@ -1,5 +1,8 @@
 """`backtest`: one grid over recorded candles, through the very core that trades live.
 
+Where the compiled kernel is the core's equal, fill by fill (see `ladder.why_not`), it makes the
+figures, and the core is asked only for what is made of objects: trades, commands.
+
 The loop below is the replay without its event loop: the same `Grid`, the same `PaperBook`, the same
 turns (everything that happened is handled, then everything that was decided is sent), the same
 moments for vacant slots. A test holds the two equal, command by command. What makes it fast is
@@ -9,14 +12,18 @@ Knows no clock: the time of a backtest is the recording's.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
+from typing import Any, TypeVar
 
 import numpy as np
 
 from gridlab.data.bars import Bars
-from gridlab.domain.commands import Command, PlaceOrder
+from gridlab.domain.commands import CancelOrder, Command
 from gridlab.domain.events import Event, GridStarted, OrderFilled, OrderRejected, Replan
 from gridlab.domain.market import Instrument, Market, path_times_ms
 from gridlab.domain.orders import Trade
@@ -31,16 +38,21 @@ from gridlab.grid.invariants import check
 from gridlab.grid.preflight import plan_grid
 from gridlab.grid.view import money_at
 from gridlab.money import ZERO, Number, exact, from_float, parse, rounding, text
+from gridlab.research.flows import Flows
+from gridlab.research.kernel_run import KernelRun, try_kernel
+from gridlab.research.outcome import Story
 from gridlab.research.result import BacktestResult
 from gridlab.research.venue import Rules, account_for, rules_for
 
-__all__ = ["BacktestResult", "FillRule", "backtest"]
+__all__ = ["BacktestResult", "Engine", "FillRule", "backtest", "core_story", "fill_rule_of"]
 
 #: The first run of a new replay has this name too, so the commands of both are the same bytes.
 RUN = "r1"
 #: Bars that the scan compares at once: few at first, because the next touch is often near.
 FIRST_CHUNK = 128
 LARGEST_CHUNK = 16_384
+#: From so many bars on the core takes longer than it takes to load the kernel.
+LONG_SERIES = 100_000
 #: How often `progress` is called in a run.
 PROGRESS_STEPS = 200
 
@@ -49,6 +61,7 @@ def backtest(
     spec: GridSpec,
     bars: Bars,
     *,
+    engine: Engine | str = "auto",
     instrument: Instrument | None = None,
     fill_rule: FillRule | str = FillRule.TOUCH,
     balances: Mapping[str, Number] | None = None,
@@ -58,6 +71,8 @@ def backtest(
     """What `spec` would have done on `bars`, started at the first bar's open.
 
     Args:
+        engine: `auto` takes the kernel where it is exact and worth loading, the core elsewhere;
+            `kernel` refuses where it is not exact; `core` never takes it. The figures are equal.
         instrument: the venue's rules; by default the bundled ones of the symbol, else rules read
             off the data.
         fill_rule: `touch`, or `through`: the price must go one tick beyond an order to fill it.
@@ -70,6 +85,7 @@ def backtest(
         InvalidSpec: the grid cannot start at this price; every rule that forbids it is named.
         InvalidInput: bars of another symbol or market, no bars, or a setting out of range.
     """
+    wanted = _choice_of(Engine, engine, "engine")
     _check_bars(spec, bars)
     rules = Rules(instrument, "the instrument handed in") if instrument else rules_for(bars)
     plan = plan_grid(spec, rules.instrument, from_float(bars.open[0]))
@@ -78,11 +94,83 @@ def backtest(
     failures = [f.message for f in plan.findings if f.severity is Severity.FAIL]
     if failures:
         raise InvalidSpec(*failures)
-    rule = _rule_of(fill_rule)
-    book = PaperBook({spec.symbol: rules.instrument}, account, fees=spec.fees, fill_rule=rule)
-    run = _Run(plan, bars, book, _share_of(participation))
-    run.play(progress)
-    return run.result(rules, rule)
+    rule = fill_rule_of(fill_rule)
+    share = _share_of(participation)
+    core = _Core(plan, bars, account, rule, share)
+    if wanted is Engine.KERNEL or (wanted is Engine.AUTO and _is_worth_loading(bars)):
+        found = _by_kernel(core) if share is None else "participation limits the fills"
+        if not isinstance(found, str):
+            if progress is not None:
+                progress(1.0)
+            return BacktestResult(
+                flows=found.flows(bars),
+                money=found.books.money,
+                ledger_lines=found.books.lines,
+                bars_walked=found.walked,
+                tell=core.play,
+                **core.named(rules, Engine.KERNEL),
+            )
+        if wanted is Engine.KERNEL:
+            raise InvalidInput(f"the kernel is not exact here: {found}; use engine='core'")
+    story = core.play(progress)
+    return BacktestResult(
+        flows=Flows.of(story.trades, bars, rules.instrument),
+        money=story.money,
+        ledger_lines=story.ledger_lines,
+        bars_walked=story.bars_walked,
+        tell=lambda: story,
+        **core.named(rules, Engine.CORE),
+    )
+
+
+class Engine(StrEnum):
+    """Who makes the figures of a backtest."""
+
+    AUTO = "auto"
+    KERNEL = "kernel"
+    CORE = "core"
+
+
+@dataclass(frozen=True, eq=False)
+class _Core:
+    """All that a run of the core depends on, to be played at once or when it is asked for."""
+
+    plan: GridPlan
+    bars: Bars
+    account: Mapping[str, Decimal]
+    rule: FillRule
+    share: Decimal | None
+
+    def play(self, progress: Callable[[float], None] | None = None) -> Story:
+        spec, rules = self.plan.spec, self.plan.instrument
+        book = PaperBook({spec.symbol: rules}, self.account, fees=spec.fees, fill_rule=self.rule)
+        run = _Run(self.plan, self.bars, book, self.share)
+        run.play(progress)
+        return run.story()
+
+    def named(self, rules: Rules, engine: Engine) -> dict[str, Any]:
+        """What a result says of itself."""
+        return {
+            "plan": self.plan,
+            "bars": self.bars,
+            "rules": rules.source,
+            "fill_rule": str(self.rule),
+            "engine": str(engine),
+        }
+
+
+def _is_worth_loading(bars: Bars) -> bool:
+    """Whether the kernel saves more than loading its compiler costs, some half a second once."""
+    return "numba" in sys.modules or len(bars) >= LONG_SERIES
+
+
+def _by_kernel(core: _Core) -> KernelRun | str:
+    return try_kernel(core.plan, core.bars, core.account, core.rule)
+
+
+def core_story(plan: GridPlan, bars: Bars, account: Mapping[str, Decimal], rule: FillRule) -> Story:
+    """What the core makes of a plan that is laid at the first bar's open."""
+    return _Core(plan, bars, account, rule, None).play()
 
 
 def _check_bars(spec: GridSpec, bars: Bars) -> None:
@@ -97,12 +185,19 @@ def _check_bars(spec: GridSpec, bars: Bars) -> None:
         raise InvalidInput(f"there is no bar of {bars.symbol} to run over; widen the span")
 
 
-def _rule_of(fill_rule: FillRule | str) -> FillRule:
+def fill_rule_of(value: FillRule | str) -> FillRule:
+    """The fill rule of this name; raises `InvalidInput` for any other word."""
+    return _choice_of(FillRule, value, "fill_rule")
+
+
+_Kind = TypeVar("_Kind", bound=StrEnum)
+
+
+def _choice_of(kind: type[_Kind], value: str, name: str) -> _Kind:
     try:
-        return FillRule(fill_rule)
+        return kind(value)
     except ValueError:
-        known = ", ".join(FillRule)
-        raise InvalidInput(f"fill_rule is {fill_rule!r}; choose one of {known}") from None
+        raise InvalidInput(f"{name} is {value!r}; choose one of {', '.join(kind)}") from None
 
 
 def _share_of(participation: Number | None) -> Decimal | None:
@@ -255,7 +350,10 @@ class _Run:
         return commands
 
     def _send(self, command: Command) -> None:
-        assert isinstance(command, PlaceOrder), "only a stop cancels, and nothing stops a backtest"
+        if isinstance(command, CancelOrder):  # the order window moves
+            self.book.cancel(command.symbol, command.client_id, self.time_ms)
+            self._inbox.extend(self.book.take_events())
+            return
         request = command.request
         outcome = self.book.place(request, self.time_ms)
         self._inbox.extend(self.book.take_events())
@@ -266,24 +364,20 @@ class _Run:
 
     # --- the end ----------------------------------------------------------------------------------
 
-    def result(self, rules: Rules, fill_rule: FillRule) -> BacktestResult:
-        """Everything that is known at the last close; raises `InvariantError` if books disagree."""
+    def story(self) -> Story:
+        """Everything that is known at the last close."""
         fees = self.plan.spec.fees
         money = money_at(
             self.grid, from_float(self.bars.close[-1]), {fees.third_asset: fees.third_price}
         )
-        return BacktestResult(
-            plan=self.plan,
-            bars=self.bars,
-            rules=rules.source,
-            fill_rule=str(fill_rule),
+        return Story(
             trades=tuple(self.trades),
             profits=tuple(self.profits),
-            money=money,
-            ledger_lines=self.grid.ledger.lines(),
             commands=tuple(self.commands),
             vacancies=tuple(
                 (slot.index, slot.vacancy) for slot in self.grid.slots if slot.order is None
             ),
+            money=money,
+            ledger_lines=self.grid.ledger.lines(),
             bars_walked=self.bars_walked,
         )

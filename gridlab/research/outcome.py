@@ -1,12 +1,14 @@
 """`Outcome`: what a backtest did, as values and curves.
 
-Amounts of money are Decimals of the grid's own books. Curves are float64, made when first asked for
-from the trades and the closes, for eyes and statistics; the books never come from them. Knows
+Amounts of money are Decimals of exact books. Curves are float64, made when first asked for from the
+trades and the closes, for eyes and statistics; the books never come from them. A run of the kernel
+has its trades as columns; the objects are told by the core when somebody asks for them. Knows
 nothing of how it is shown.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -15,16 +17,20 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from gridlab.data.aggregate import IntArray
 from gridlab.data.bars import Bars
 from gridlab.domain.commands import Command
 from gridlab.domain.market import Instrument
-from gridlab.domain.orders import ClientId, Side, Trade
+from gridlab.domain.orders import Trade
 from gridlab.domain.plan import GridPlan
 from gridlab.domain.snapshot import Money
 from gridlab.domain.spec import GridSpec
-from gridlab.errors import InvariantError
+from gridlab.errors import BugError, InvariantError
 from gridlab.money import ONE, exact, from_float, rounding, text
+from gridlab.research.flows import Flows, slot_of
 from gridlab.research.metrics import Drawdown, FloatArray, fraction_outside, max_drawdown
+
+__all__ = ["Curve", "Fills", "Outcome", "Story", "slot_of"]
 
 
 class Fills(NamedTuple):
@@ -49,6 +55,27 @@ class Curve(NamedTuple):
     hold: FloatArray
 
 
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What the core has to tell of a run, object by object.
+
+    Args:
+        trades: every trade in order, the purchase at the start included.
+        profits: for each trade, what it added to the grid profit, quote units before fees.
+        commands: all that the grid asked for, in order.
+        vacancies: slots without an order at the end, and why.
+        money, ledger_lines, bars_walked: as in `Outcome`.
+    """
+
+    trades: tuple[Trade, ...]
+    profits: tuple[Decimal, ...]
+    commands: tuple[Command, ...]
+    vacancies: tuple[tuple[int, str], ...]
+    money: Money
+    ledger_lines: tuple[tuple[str, str, Decimal], ...]
+    bars_walked: int
+
+
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """What one grid did on one series of bars.
@@ -57,13 +84,12 @@ class Outcome:
         plan: the grid as it started, at the first bar's open.
         rules: where the instrument's rules came from, in words.
         fill_rule: `touch` or `through`.
-        trades: every trade in order, the purchase at the start included.
-        profits: for each trade, what it added to the grid profit, quote units before fees.
+        engine: `kernel` or `core`: who made the figures. Both are held equal by tests.
+        flows: every trade as columns.
         money: the books at the last close.
         ledger_lines: (component, asset, amount), the wallet first; see `gridlab.grid.ledger`.
-        commands: all that the grid asked for, in order.
-        vacancies: slots without an order at the end, and why.
         bars_walked: how many bars touched an order; the scan passed over the others.
+        tell: the core's story of the same run; called once, when its objects are asked for.
 
     Raises:
         InvariantError: cash flows and books do not give the same equity.
@@ -73,13 +99,12 @@ class Outcome:
     bars: Bars
     rules: str
     fill_rule: str
-    trades: tuple[Trade, ...]
-    profits: tuple[Decimal, ...]
+    engine: str
+    flows: Flows
     money: Money
     ledger_lines: tuple[tuple[str, str, Decimal], ...]
-    commands: tuple[Command, ...]
-    vacancies: tuple[tuple[int, str], ...]
     bars_walked: int
+    tell: Callable[[], Story]
 
     def __post_init__(self) -> None:
         with exact():
@@ -97,6 +122,49 @@ class Outcome:
         marks.setdefault(fees.third_asset, fees.third_price)
         wallet = [(asset, amount) for part, asset, amount in self.ledger_lines if part == "wallet"]
         return sum((amount * marks[asset] for asset, amount in wallet if amount), Decimal(0))
+
+    # --- the objects of the core -----------------------------------------------------------------
+
+    @cached_property
+    def story(self) -> Story:
+        """The run as the core tells it.
+
+        Raises:
+            BugError: the kernel's figures are not the core's.
+        """
+        story = self.tell()
+        odd = Flows.of(story.trades, self.bars, self.instrument).difference(self.flows)
+        for name in ("money", "ledger_lines", "bars_walked"):
+            if not odd and getattr(story, name) != getattr(self, name):
+                odd = f"{name} is {getattr(story, name)} against {getattr(self, name)}"
+        if not odd and story.vacancies and self.engine == "kernel":
+            odd = f"slots stand vacant: {story.vacancies}"
+        if odd:
+            raise BugError(
+                f"core and kernel differ on {self.symbol}: {odd}; report grid and bars, and "
+                "use engine='core' until it is repaired"
+            )
+        return story
+
+    @property
+    def trades(self) -> tuple[Trade, ...]:
+        """Every trade in order, the purchase at the start included."""
+        return self.story.trades
+
+    @property
+    def profits(self) -> tuple[Decimal, ...]:
+        """For each trade, what it added to the grid profit, quote units before fees."""
+        return self.story.profits
+
+    @property
+    def commands(self) -> tuple[Command, ...]:
+        """All that the grid asked for, in order."""
+        return self.story.commands
+
+    @property
+    def vacancies(self) -> tuple[tuple[int, str], ...]:
+        """Slots without an order at the end, and why; the kernel takes no grid that has any."""
+        return () if self.engine == "kernel" else self.story.vacancies
 
     # --- what it was ------------------------------------------------------------------------------
 
@@ -146,14 +214,20 @@ class Outcome:
     @cached_property
     def fills(self) -> Fills:
         """Fills of resting orders by side; the purchase at the start is not counted."""
-        resting = [trade for trade in self.trades if not _is_errand(trade)]
-        buys = sum(trade.side is Side.BUY for trade in resting)
+        resting = self.flows.side[self.flows.slot >= 0]
+        buys = int(np.count_nonzero(resting > 0))
         return Fills(buys, len(resting) - buys)
 
     @property
     def hold_return(self) -> float:
         """What buying at the first open and holding returns at the last close, taker fee paid."""
-        return float(self.curve.hold[-1]) / float(self.money.investment) - 1
+        investment = float(self.money.investment)
+        return self._hold_units * float(self.bars.close[-1]) / investment - 1
+
+    @property
+    def _hold_units(self) -> float:
+        taker = float(self.spec.fees.taker)
+        return float(self.money.investment) / (float(self.first_price) * (1 + taker))
 
     @cached_property
     def drawdown(self) -> Drawdown:
@@ -161,7 +235,9 @@ class Outcome:
 
         Measured at closes; positions count bars, and a peak at the very start is at bar 0.
         """
-        found = max_drawdown(np.concatenate(([float(self.money.investment)], self.curve.equity)))
+        if self.engine == "kernel":
+            return self._closes[1]
+        found = max_drawdown(np.concatenate(([float(self.money.investment)], self.equity_curve)))
         back = found.recovered
         return Drawdown(
             found.fraction,
@@ -191,54 +267,73 @@ class Outcome:
 
     # --- curves -----------------------------------------------------------------------------------
 
+    @property
+    def equity_curve(self) -> FloatArray:
+        """Equity at every bar's close."""
+        return self._closes[0]
+
     @cached_property
     def curve(self) -> Curve:
         """Cash, base and equity at every bar's close."""
         times = self.bars.open_time_ms + (self.bars.interval.ms - 1)
-        done = np.searchsorted(self._trade_times, times, side="right")
-        cash, base, tokens = (flow[done] for flow in self._flows)
+        cash, base, _ = (self._at_closes(flow) for flow in self._balances)
         close = self.bars.close
-        investment = float(self.money.investment)
-        taker = float(self.spec.fees.taker)
-        hold = investment / (float(self.first_price) * (1 + taker)) * close
-        return Curve(times, close, cash, base, cash + base * close + tokens, hold)
+        return Curve(times, close, cash, base, self.equity_curve, self._hold_units * close)
+
+    def _at_closes(self, flow: FloatArray) -> FloatArray:
+        """The value after the last trade of each bar, of n + 1 values around n trades."""
+        edges = np.concatenate(([0], self.flows.bar, [len(self.bars)]))
+        return np.repeat(flow, np.diff(edges))
 
     @cached_property
-    def _trade_times(self) -> npt.NDArray[np.int64]:
-        return np.array([trade.time_ms for trade in self.trades], np.int64)
+    def _closes(self) -> tuple[FloatArray, Drawdown]:
+        """Equity at closes, and its deepest fall."""
+        cash, base, tokens = self._balances
+        height, close = float(self.money.investment), self.bars.close
+        if self.engine != "kernel":
+            at = self._at_closes
+            equity = at(cash) + at(base) * close + at(tokens)
+            return equity, max_drawdown(np.concatenate(([height], equity)))
+        from gridlab.research import kernel
+
+        equity = np.empty(len(close))
+        fall, peak, trough = kernel.closes(
+            close, self.flows.bar, cash, base, tokens, height, equity
+        )
+        top = height if peak < 0 else equity[peak]
+        back = np.flatnonzero(equity[trough:] >= top) if fall < 0 else np.zeros(1, np.int64)
+        recovered = max(0, trough) + int(back[0]) if len(back) else None
+        return equity, Drawdown(-fall or 0.0, max(0, peak), max(0, trough), recovered)
 
     @cached_property
-    def _flows(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Cash, base and the worth of fee tokens, before any trade and after each: n + 1 values."""
-        base_asset, quote = self.instrument.base, self.quote
-        token_price = float(self.spec.fees.third_price)
-        steps = np.zeros((len(self.trades) + 1, 3))
-        steps[0, 0] = float(self.money.investment)
-        for step, trade in zip(steps[1:], self.trades, strict=True):
-            sign = 1 if trade.side is Side.BUY else -1
-            quantity, fee = float(trade.quantity), float(trade.fee)
-            step[0] = -sign * quantity * float(trade.price) - fee * (trade.fee_asset == quote)
-            step[1] = sign * quantity - fee * (trade.fee_asset == base_asset)
-            if trade.fee_asset not in (quote, base_asset):
-                step[2] = -fee * token_price
-        cash, base, tokens = steps.cumsum(axis=0).T
-        return cash, base, tokens
+    def _balances(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Cash, base and the worth of fee tokens, before any trade and after each."""
+        return self.flows.balances(float(self.money.investment), float(self.spec.fees.third_price))
 
     @cached_property
     def equity_at_fills(self) -> FloatArray:
         """Equity right after each trade, at that trade's own price; one value for each trade."""
-        cash, base, tokens = (flow[1:] for flow in self._flows)
-        prices = np.array([float(trade.price) for trade in self.trades])
-        equity: FloatArray = cash + base * prices + tokens
+        cash, base, tokens = (flow[1:] for flow in self._balances)
+        equity: FloatArray = cash + base * self.flows.price + tokens
         return equity
 
+    # --- trades as columns ------------------------------------------------------------------------
 
-def slot_of(trade: Trade) -> ClientId:
-    """Where a trade belongs: its run, slot, cycle and attempt."""
-    parsed = ClientId.parse(trade.client_id)
-    assert parsed is not None, "only the grid trades in a backtest"
-    return parsed
+    @property
+    def fill_times_ms(self) -> IntArray:
+        """When each trade happened, the purchase at the start included."""
+        return self.flows.time_ms
 
+    @property
+    def fill_prices(self) -> FloatArray:
+        return self.flows.price
 
-def _is_errand(trade: Trade) -> bool:
-    return slot_of(trade).slot < 0
+    @property
+    def fill_slots(self) -> IntArray:
+        """The slot of each trade; below zero for the purchase at the start."""
+        return self.flows.slot
+
+    @property
+    def fill_sides(self) -> npt.NDArray[np.int8]:
+        """1 for a buy, -1 for a sale."""
+        return self.flows.side

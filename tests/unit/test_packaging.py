@@ -146,7 +146,8 @@ def test_the_package_is_typed_and_carries_its_files() -> None:
         str(path.relative_to(ROOT))
         for path in (ROOT / "gridlab").rglob("*")
         if path.is_file()
-        and path.suffix not in (".py", ".pyc")
+        and path.suffix != ".py"
+        and "__pycache__" not in path.parts  # bytecode, and compiled kernels
         and not any(fnmatch(path.name, pattern.removeprefix("**/")) for pattern in patterns)
     ]
     assert not left_out, f"no pattern of package-data takes {left_out}"
