@@ -206,7 +206,11 @@ class Grid(State):
         if order is None or not order.book(trade):
             return
         self.trade_count += 1
-        self.last_trade, self.mark = trade, trade.price
+        self.last_trade = trade
+        # Told late, a fill says where the price was: that must not move the window back there.
+        if self.window is None or trade.trade_id > self.newest_trade_id:
+            self.mark = trade.price
+        self.newest_trade_id = max(self.newest_trade_id, trade.trade_id)
         place = self._place_of(trade.client_id)
         if isinstance(place, Slot):
             self.ledger.book(trade, place.lots)

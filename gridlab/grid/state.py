@@ -59,6 +59,7 @@ class State:
 
     Attributes:
         mark: the last price that an event told: what distances are measured from.
+        newest_trade_id: the highest that was booked; a venue's trade ids rise with time.
         pool: base that belongs to no slot: bought for the sells and not yet handed out, or too
             small.
         window: which slots may have an order, where the venue does not take one for each; else
@@ -75,6 +76,7 @@ class State:
         self.replanned_ms = 0
         self.trade_count = 0
         self.last_trade: Trade | None = None
+        self.newest_trade_id = -1
         self.mark = ZERO
         self.slots: list[Slot] = []
         self.plan: GridPlan

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from grid_desk import FOUR, RULES, Desk, resting, sent, stocked
 
-from gridlab.domain.events import InstrumentChanged, StopPolicy
+from gridlab.domain.events import InstrumentChanged, OrderFilled, StopPolicy
 from gridlab.domain.market import Instrument
 from gridlab.domain.orders import Side
 from gridlab.domain.spec import GridSpec
@@ -230,7 +230,21 @@ def test_an_end_that_is_told_before_its_trades_makes_no_room() -> None:
     desk = windowed()
     desk.fill("gl-r-9-0-1")
     assert desk.end("gl-r-12-0-1", "4") == ()
-    assert len(desk.fill("gl-r-12-0-1", "4")) == 1
+    # The trade says that the price is at 103: the rest of this sale is near again, a buy is far.
+    assert sent(desk.fill("gl-r-12-0-1", "4")) == ["x gl-r-7-0-1", "gl-r-12-0-2 sell 6 @ 103.00"]
+
+
+def test_a_fill_that_is_told_late_does_not_move_the_window_back() -> None:
+    desk = windowed()
+    early = desk.grid.find("gl-r-8-0-1")
+    assert early is not None
+    desk.trades = 10
+    assert "x gl-r-7-0-1" in sent(desk.fill("gl-r-10-0-1"))  # at 101
+    late = desk.trade(5, early.request, D(10), D(98))
+    rows = sent(desk.hand(OrderFilled(desk.now(), late)))
+    # The slot turns as ever, and nothing above leaves for buys below 98.
+    assert rows[0] == "gl-r-8-1-1 sell 10 @ 99.00" and desk.grid.mark == 101
+    assert not [row for row in rows if row.startswith("x gl-r-1")]
 
 
 def test_a_cancel_without_an_answer_holds_its_room_and_is_asked_again() -> None:
