@@ -6,10 +6,16 @@ happened.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
-from trading import ORDER_PATHS, Stage, Times, stage_on_a_twin
+from trading import ORDER_PATHS, Stage, Times, settle, stage_on_a_twin
+from twin_books import Truth, audit, ours
 
 from gridlab.domain.events import OrderAbsent, OrderFilled, OrderRejected, OrderUnknown
 from gridlab.domain.market import Market
@@ -92,6 +98,21 @@ def test_late_request(stage: Stage) -> None:
     stage.play(story)
 
 
+def test_a_request_that_overtakes_the_verdict(stage: Stage) -> None:
+    """It is on its way when twice nobody knows it; before its horizon that proves nothing."""
+
+    async def story(stage: Stage) -> None:
+        patient = stage.times
+        hasty = replace(patient, recv_window_ms=2_500, timeout_s=0.4)
+        await stage.die_and_rise(hasty)
+        await stage.befall(FaultKind.LATE_REQUEST, times=1, ms=2_000)
+        await stage.rest()
+        expect_doubted_and_found(stage)
+        await stage.die_and_rise(patient)
+
+    stage.play(story)
+
+
 def test_slow_engine(stage: Stage) -> None:
     async def story(stage: Stage) -> None:
         await stage.befall(FaultKind.SLOW_ENGINE, times=4, ms=HIDDEN_MS)
@@ -149,7 +170,7 @@ def test_banned(stage: Stage) -> None:
 
     async def story(stage: Stage) -> None:
         before = {m: len(stage.told(m, OrderFilled)) for m in Market}
-        await stage.befall(FaultKind.BANNED, times=1, ms=2_000)
+        await stage.befall(FaultKind.BANNED, times=1, ms=3_000)
         states = {venue.health.state for venue in stage.engine.venues.values()}
         assert states == {StreamState.BANNED}
         requests = (await stage.twin.account())["requests"]
@@ -175,7 +196,7 @@ def test_answers_that_decide_nothing(stage: Stage, kind: FaultKind) -> None:
         for market in Market:
             for is_executed in (True, False):
                 where = {"path": ORDER_PATHS[market], "method": "POST"}
-                await stage.twin.fault(kind, **where, executed=is_executed)
+                await stage.twin.fault(kind, 1, **where, executed=is_executed)
         await stage.trade_until(kind, 4)
         await stage.rest()
         expect_lost_and_replaced(stage)
@@ -221,3 +242,90 @@ def test_maintenance(stage: Stage) -> None:
         expect_lost_and_replaced(stage)
 
     stage.play(story)
+
+
+def test_the_engine_dies_with_orders_in_doubt(stage: Stage) -> None:
+    """Some are at the venue and some are not; the next engine finds out, from its journal."""
+
+    async def story(stage: Stage) -> None:
+        for market in Market:
+            where = {"path": ORDER_PATHS[market], "method": "POST"}
+            await stage.twin.fault(FaultKind.LOST_REPLY, 2, **where)
+            await stage.twin.fault(FaultKind.UNKNOWN_503, 2, **where, executed=False)
+        await stage.swing()
+        await stage.die_and_rise()
+        await stage.swing()
+        await stage.die_and_rise()
+        assert await stage.happened(FaultKind.LOST_REPLY) == 4
+        assert await stage.happened(FaultKind.UNKNOWN_503) == 4
+        await stage.rest()
+
+    stage.play(story)
+
+
+def test_a_stop_whose_cancels_are_lost(stage: Stage) -> None:
+    """A stopped grid is over when every order has provably ended, however often it is asked for."""
+
+    async def story(stage: Stage) -> None:
+        for market in Market:
+            where = {"path": ORDER_PATHS[market], "method": "DELETE"}
+            for kind in (FaultKind.LOST_REQUEST, FaultKind.LOST_REPLY, FaultKind.UNKNOWN_503):
+                await stage.twin.fault(kind, 2, **where)
+            await stage.twin.fault(FaultKind.LOST_EVENT, 3)
+        await stage.finish()
+        assert await stage.happened(FaultKind.LOST_REQUEST) == 4
+        truth = await settle(stage.engine, stage.opening)
+        for market in Market:
+            assert not ours(truth[market.value], stage.opening[market.value], "open_orders")
+
+    stage.play(story)
+
+
+def tampered(truth: Truth) -> Iterator[tuple[str, Truth]]:
+    """Copies of the truth, each wrong in one thing."""
+    for market in Market:
+        for name, change in TAMPERINGS.items():
+            copied = copy.deepcopy(dict(truth))
+            change(copied[market.value])
+            yield f"{market} {name}", copied
+
+
+def _one_digit(row: dict[str, Any], name: str) -> None:
+    row[name] = str(Decimal(row[name]) + Decimal("0.00000001"))
+
+
+TAMPERINGS: dict[str, Callable[[Any], object]] = {
+    "a trade is missing": lambda account: account["trades"].pop(),
+    "a trade is another one": lambda account: account["trades"][-1].update(id=10**9),
+    "a trade has another fee": lambda account: _one_digit(account["trades"][-1], "commission"),
+    "a trade has another price": lambda account: _one_digit(account["trades"][-1], "price"),
+    "a balance differs": lambda account: _one_digit(account["balances"]["USDT"], "total"),
+    "an order is missing": lambda account: account["open_orders"].pop(),
+    "an orphan rests": lambda account: account["open_orders"].append(
+        account["open_orders"][-1] | {"client_id": "gl-zz-1-1-1", "order_id": 10**9}
+    ),
+    "an order was taken twice": lambda account: account["orders"].append(
+        account["orders"][-1] | {"order_id": 10**9}
+    ),
+    "an order is larger": lambda account: _one_digit(account["orders"][-1], "quantity"),
+    "an id was repeated": lambda account: account["repeated_client_ids"].append("gl-st1-1-1-1"),
+}
+
+
+def test_the_audit_sees_every_difference(stage: Stage) -> None:
+    """The proof of the proof: books that differ in one digit are not equal."""
+
+    async def story(stage: Stage) -> None:
+        await stage.swing()
+        truth = await settle(stage.engine, stage.opening)
+        engine = stage.engine
+        assert not audit(truth, stage.opening, engine.bots, engine.journal)
+        for name, wrong in tampered(truth):
+            assert audit(wrong, stage.opening, engine.bots, engine.journal), name
+
+    stage.play(story)
+
+
+def test_no_kind_of_fault_is_without_a_story() -> None:
+    told = "".join(path.read_text() for path in Path(__file__).parent.glob("test_trading_*.py"))
+    assert not [kind for kind in FaultKind if f"FaultKind.{kind.name}" not in told]

@@ -8,6 +8,7 @@ is ended in the middle of everything, again and again, to begin anew from its jo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections import Counter
@@ -18,13 +19,15 @@ from random import Random
 from typing import Any
 
 import pytest
-from trading import FEES, Engine, Times, Truth, TwinProcess, settle, twin_process
-from twin_books import ours
+from trading import FEES, Engine, Times, TwinProcess, settle, twin_process
+from twin_books import Truth, ours
 
+from gridlab.agents import reconciler
 from gridlab.domain.events import StopPolicy
 from gridlab.domain.market import Market
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import Conflict, ExchangeUnavailable
+from gridlab.grid.engine import Phase
 from gridlab.twin.fault_plan import FaultKind
 
 SECONDS = float(os.environ.get("GRIDLAB_TWIN_SECONDS", "30"))
@@ -33,9 +36,25 @@ PLAN = os.environ.get("GRIDLAB_TWIN_PLAN", "default")
 #: Recorded seconds a second: some five hours pass in a minute.
 SPEED = 300
 #: The engine lives about so long before it is ended.
-LIFE_S = min(60.0, SECONDS / 3)
+LIFE_S = min(45.0, SECONDS / 3)
+#: Funding is paid every few seconds here, and so it is read more often than once a minute.
+FUNDING_READ_MS = 5_000
 #: A venue that was quiet for so long has nothing under way any more: 5 + 10 + 1 s, and two proofs.
 SETTLING_S = 120.0
+
+#: Faults that a plan draws too rarely for minutes; told in turns, so that each really happens.
+RARE: tuple[tuple[FaultKind, dict[str, Any]], ...] = (
+    (FaultKind.FILTER_CHANGE, {"ms": 15_000}),
+    (FaultKind.VENUE_CANCEL, {}),
+    (FaultKind.DISCONNECT, {}),
+    (FaultKind.BANNED, {"ms": 4_000}),
+    (FaultKind.VENUE_EXPIRE, {}),
+    (FaultKind.SERVER_SHUTDOWN, {}),
+    (FaultKind.MAINTENANCE, {"ms": 4_000}),
+    (FaultKind.THROTTLED, {"ms": 2_000}),
+    (FaultKind.CLOCK_SKEW, {"ms": 1_500}),
+)
+TEND_S = 3.0
 
 SYMBOLS = {Market.SPOT: ("BTCUSDT", "SOLUSDT"), Market.FUTURES: ("ETHUSDT",)}
 TIMES = Times(
@@ -54,7 +73,7 @@ def dense(symbol: str, market: Market) -> GridSpec:
     return GridSpec(
         symbol,
         40,
-        spacing=Decimal("0.002"),
+        spacing=Decimal("0.001"),
         investment=Decimal(40_000),
         market=market,
         fees=FEES[market],
@@ -77,6 +96,9 @@ class Campaign:
         return Engine(self.twin, self.path, SYMBOLS, TIMES, "long", budgets)
 
     async def begin(self) -> None:
+        # One symbol allows so few open orders that the grid's window moves with its price.
+        cap = {"venue": "spot", "symbol": "SOLUSDT", "max_num_orders": 20}
+        await self.twin.control("/instrument", cap)
         self.opening = await self.twin.account()
         await self.engine.start()
         for market, symbols in SYMBOLS.items():
@@ -98,14 +120,39 @@ class Campaign:
         await self.twin.control("/speed", {"speed": 0})
 
     async def _live(self, until_s: float) -> None:
-        """Run; now and then the futures market pays funding."""
+        """Run; the futures market pays funding, and grids follow their markets."""
         loop = asyncio.get_running_loop()
         while (left_s := until_s - loop.time()) > 0:
-            await asyncio.sleep(min(left_s, 7))
+            await asyncio.sleep(min(left_s, TEND_S))
             self.engine.check()
+            self.counts["looks"] += 1
+            if self.counts["looks"] % 3 == 0:
+                kind, detail = RARE[self.counts["looks"] // 3 % len(RARE)]
+                await self.twin.fault(kind, 1, **detail)
             rate = str(self._draw.choice(["0.0001", "-0.00005", "0.0003"]))
             await self.twin.control("/funding", {"symbol": "ETHUSDT", "rate": rate})
             self.counts["funding"] += 1
+            prices = {
+                market: (await self.twin.account())[market.value]["prices"] for market in Market
+            }
+            for market, symbols in SYMBOLS.items():
+                for symbol in symbols:
+                    await self._follow(market, symbol, Decimal(prices[market][symbol]))
+
+    async def _follow(self, market: Market, symbol: str, price: Decimal) -> None:
+        """Stop a grid that its market has left, and begin anew where the market is."""
+        trader, bot = self.engine.trader, self.engine.trader.bot(symbol)
+        try:
+            if bot.is_over:
+                rules = await self.engine.venues[market].instrument(symbol)
+                trader.start_grid(dense(symbol, market), rules, price)
+                self.counts["grids begun anew"] += 1
+            elif bot.grid.phase is Phase.RUNNING:
+                lines = bot.grid.plan.lines
+                if not lines[1] < price < lines[-2]:
+                    trader.stop_grid(symbol, "the market has left it", StopPolicy.SELL)
+        except (ExchangeUnavailable, Conflict) as error:
+            log.info("%s waits: %s", symbol, error)
 
     async def _die_and_rise(self) -> None:
         """End the engine in the middle of everything, and start from the journal until it works."""
@@ -132,10 +179,8 @@ class Campaign:
         await settle(self.engine, self.opening, seconds=SETTLING_S)
         for bot in self.engine.bots:
             while not bot.is_over:
-                try:
+                with contextlib.suppress(Conflict):  # it is stopped already, and not over yet
                     self.engine.trader.stop_grid(bot.symbol, "the run is over", StopPolicy.SELL)
-                except Conflict:
-                    pass
                 await self.engine.until(lambda bot=bot: bot.is_over, 30)  # type: ignore[misc]
         return await settle(self.engine, self.opening, seconds=SETTLING_S)
 
@@ -146,7 +191,10 @@ def play(work: Coroutine[Any, Any, None]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(int(SECONDS * 1.5) + 300)
-def test_ends_with_equal_books_whatever_went_wrong(tmp_path: Path) -> None:
+def test_ends_with_equal_books_whatever_went_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler, "FUNDING_EVERY_MS", FUNDING_READ_MS)
     words = ["--symbols", "BTCUSDT,ETHUSDT,SOLUSDT", "--speed", "0", "--seed", str(SEED)]
     funds = ["--funds", "USDT=1000000", "--pulse-ms", "1000"]
 
@@ -190,6 +238,6 @@ def judge(campaign: Campaign, truth: Truth) -> None:
     assert campaign.counts["deaths"] >= 1
     for market in Market:
         account, opening = truth[market.value], campaign.opening[market.value]
-        assert len(ours(account, opening, "trades")) >= SECONDS
+        assert len(ours(account, opening, "trades")) >= SECONDS / 2
         assert not ours(account, opening, "open_orders")
     assert not [row for row in truth["futures"]["positions"] if Decimal(row["positionAmt"])]

@@ -13,7 +13,9 @@ from collections.abc import Iterator
 import pytest
 from trading import SYMBOLS, Stage, Times, settle, stage_on_a_twin
 
+from gridlab.agents import reconciler
 from gridlab.domain.events import (
+    FundingPaid,
     InstrumentChanged,
     OrderEnded,
     OrderFilled,
@@ -29,8 +31,11 @@ from gridlab.twin.fault_plan import FaultKind
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     times = Times(reconcile_ms=4_000)
-    with stage_on_a_twin(tmp_path_factory.mktemp("trading"), times) as built:
-        yield built
+    with pytest.MonkeyPatch.context() as patch:
+        # Funding is read once a minute, as it is paid once in hours; here it is waited for.
+        patch.setattr(reconciler, "FUNDING_EVERY_MS", 2_000)
+        with stage_on_a_twin(tmp_path_factory.mktemp("trading"), times) as built:
+            yield built
 
 
 def expect_filled(stage: Stage) -> None:
@@ -173,7 +178,7 @@ def test_filter_change(stage: Stage) -> None:
     async def story(stage: Stage) -> None:
         for market, symbol in SYMBOLS.items():
             where = {"market": market.value, "symbol": symbol}
-            await stage.twin.fault(FaultKind.FILTER_CHANGE, ms=60_000, **where)
+            await stage.twin.fault(FaultKind.FILTER_CHANGE, 1, ms=60_000, **where)
         await stage.swing()
         assert await stage.happened(FaultKind.FILTER_CHANGE) == 2
         await settle(stage.engine, stage.opening, quiet=False)
@@ -204,5 +209,23 @@ def test_clock_skew(stage: Stage) -> None:
         expect_filled(stage)
         for market in Market:
             assert not stage.told(market, OrderUnknown)
+
+    stage.play(story)
+
+
+def test_funding_is_booked_once(stage: Stage) -> None:
+    """However often it is read, also when the engine dies between two payments."""
+
+    async def story(stage: Stage) -> None:
+        symbol = SYMBOLS[Market.FUTURES]
+        for rate in ("0.0001", "-0.0002"):
+            await stage.twin.control("/funding", {"symbol": symbol, "rate": rate})
+            await stage.swing()
+            await stage.rest()
+        await stage.twin.control("/funding", {"symbol": symbol, "rate": "0.0003"})
+        await stage.die_and_rise()
+        await stage.rest()
+        paid = stage.told(Market.FUTURES, FundingPaid)
+        assert len({event.funding_id for event in paid}) == len(paid) == 3
 
     stage.play(story)

@@ -29,7 +29,7 @@ from gridlab.agents.recovery import recover
 from gridlab.agents.trader import Trader
 from gridlab.clock import SystemClock
 from gridlab.domain.account import FuturesSettings
-from gridlab.domain.events import Event
+from gridlab.domain.events import Event, StopPolicy
 from gridlab.domain.market import FeeMode, FeeSchedule, Market
 from gridlab.domain.snapshot import Mode
 from gridlab.domain.spec import GridSpec
@@ -59,6 +59,8 @@ FEES = {
 #: A symbol has one grid at a time, so each market has its own.
 SYMBOLS = {Market.SPOT: "BTCUSDT", Market.FUTURES: "ETHUSDT"}
 ORDER_PATHS = {Market.SPOT: "/api/v3/order", Market.FUTURES: "/fapi/v1/order"}
+#: What a slot says that is too far from the price, where the venue allows few open orders.
+FAR = "beyond the venue's cap"
 #: Between two moves of the market.
 PACE_S = 0.1
 VENUE_NAMES = {Market.SPOT: "spot", Market.FUTURES: "fut"}
@@ -297,12 +299,12 @@ def _teller(requests: BinanceSpot | BinanceFutures) -> Callable[[Tick], None]:
 
 
 def is_placed(bot: Bot) -> bool:
-    """Whether every slot of a running grid has an order of which the venue is known to know."""
+    """Whether every slot has an order of which the venue is known to know, or is told to wait."""
     if bot.is_over:
         return True
-    slots = bot.grid.slots
     return bot.grid.phase is Phase.RUNNING and all(
-        slot.order is not None and slot.order.state is _OPEN for slot in slots
+        slot.vacancy.startswith(FAR) if slot.order is None else slot.order.state is _OPEN
+        for slot in bot.grid.slots
     )
 
 
@@ -353,6 +355,7 @@ class Stage:
         self.before: dict[str, int] = {}
         self._runs = 0
         self._mark = 0
+        self._is_finished = False
 
     @property
     def engine(self) -> Engine:
@@ -374,6 +377,9 @@ class Stage:
         except BaseException:
             await self._drop()
             raise
+        if self._is_finished:
+            self._is_finished = False
+            await self._drop()
 
     async def _raise_curtain(self) -> None:
         self._runs += 1
@@ -381,13 +387,16 @@ class Stage:
         # The venue's promise must be the engine's: nothing takes effect later than this.
         await self.twin.faults({"plan": {"engine_limit_ms": self.times.engine_limit_ms}})
         self.opening = await self.twin.account()
-        symbols = {market: (symbol,) for market, symbol in SYMBOLS.items()}
-        path = self.path / f"journal-{self._runs}.sqlite"
-        engine = self._engine = Engine(self.twin, path, symbols, self.times, f"st{self._runs}")
+        engine = self._engine = self._new()
         await engine.start()
         for market in Market:
             await engine.start_grid(small_grid(market))
         await settle(engine, self.opening)
+
+    def _new(self) -> Engine:
+        symbols = {market: (symbol,) for market, symbol in SYMBOLS.items()}
+        path = self.path / f"journal-{self._runs}.sqlite"
+        return Engine(self.twin, path, symbols, self.times, f"st{self._runs}")
 
     async def _clear(self) -> None:
         """Take away what a failed engine left behind."""
@@ -411,6 +420,21 @@ class Stage:
         self.runner.close()
 
     # --- what stories do --------------------------------------------------------------------------
+
+    async def die_and_rise(self, times: Times | None = None) -> None:
+        """End the engine in the middle of everything; another goes on from its journal."""
+        self.times = times or self.times
+        await self.engine.end()
+        self._engine = self._new()
+        await self.engine.start()
+
+    async def finish(self) -> None:
+        """Stop every grid and sell what it holds; the next story begins with new ones."""
+        engine = self.engine
+        for bot in engine.bots:
+            engine.trader.stop_grid(bot.symbol, "the story ends", StopPolicy.SELL)
+        await engine.until(lambda: all(bot.is_over for bot in engine.bots), 30)
+        self._is_finished = True
 
     async def swing(self, *fractions: str) -> None:
         """Move both markets through their lines and back."""

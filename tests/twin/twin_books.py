@@ -1,4 +1,4 @@
-"""Equal books: what an engine journalled and booked, against the twin's own truth, to the last digit.
+"""Equal books: what an engine journalled and booked, against the twin's truth, to the last digit.
 
 Pure: it takes the twin's account as its control tells it, before and after, and an engine's trader
 with its journal, and says in words what differs. The twin's truth is read from its matching engine,
@@ -245,7 +245,7 @@ def _as_taken(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _replay(bots: list[Bot], journal: Journal) -> list[str]:
-    """The journal replayed gives the same commands (`rebuild` refuses others) and the same books."""
+    """The journal replayed gives the same commands, else `rebuild` raises, and the same books."""
     again = rebuild(journal)
     found = []
     if set(again) != {bot.run for bot in bots}:
