@@ -102,7 +102,7 @@ class LiveMarket:
             ExchangeUnavailable: it could not be asked.
         """
         if market not in self._streams:
-            raise NotFound(f"this session has no {market} market")
+            raise NotFound(f"this engine has no {market} market")
         if symbol not in self._watched[market]:
             await self._ask(market, symbol)
             self._watched[market][symbol] = None
@@ -169,7 +169,7 @@ class LiveMarket:
         try:
             return self._agents[market]
         except KeyError:
-            raise NotFound(f"this session has no {market} market") from None
+            raise NotFound(f"this engine has no {market} market") from None
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         """The work's answer, waited for by a thread that is not the loop's."""

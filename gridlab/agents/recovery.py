@@ -123,6 +123,6 @@ def _halt_homeless(trader: Trader) -> None:
     for bot in trader.bots.values():
         if bot.market not in trader.exchanges and not bot.is_over:
             bot.halt(
-                f"this session has no account on {bot.market}; start GridLab with one, or cancel "
+                f"this engine has no account on {bot.market}; start GridLab with one, or cancel "
                 "the bot's orders at the venue"
             )

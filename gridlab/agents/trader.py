@@ -151,7 +151,7 @@ class Trader:
         venue = self.exchanges.get(spec.market)
         if venue is None:
             raise InvalidSpec(
-                f"market_type is {spec.market}; this session has an account on "
+                f"market_type is {spec.market}; this engine has an account on "
                 f"{', '.join(self.exchanges)} only"
             )
         if isinstance(venue, LiveExchange) and not venue.health.is_ready:

@@ -113,7 +113,7 @@ _SENTENCES: Final[tuple[tuple[str, str], ...]] = (
         "(gridlab data list as mostra)",
     ),
     (
-        "market_type is {market}; this session has an account on {others} only "
+        "market_type is {market}; this engine has an account on {others} only "
         "(exchange.supported_markets)",
         "market_type é {market}; esta sessão só tem conta em {others} (exchange.supported_markets)",
     ),

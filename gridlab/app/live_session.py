@@ -165,7 +165,7 @@ class LiveSession(ABC):
         venue = self.trader.exchanges.get(market)
         if venue is None:
             raise InvalidSpec(
-                f"market_type is {market}; this session has an account on "
+                f"market_type is {market}; this engine has an account on "
                 f"{', '.join(self.trader.exchanges)} only (exchange.supported_markets)"
             )
         rules = await venue.instrument(symbol)

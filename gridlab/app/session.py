@@ -141,7 +141,7 @@ class Session(Protocol):
 
         Raises:
             NotFound: the venue has no such symbol, or no price of it.
-            InvalidSpec: this session has no account on that market.
+            InvalidSpec: this engine has no account on that market.
             ExchangeUnavailable: the venue could not be asked.
         """
         ...
