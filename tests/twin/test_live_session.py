@@ -286,6 +286,11 @@ def test_shadow_orders_never_reach_the_venue(tmp_path: Path, twin: RunningTwin) 
             lab.start_grid(spec)
         twin.price("BTCUSDT", round(start * Decimal("0.992"), 2))
         wait_for(lambda: lab.snapshot.bots["BTCUSDT"].trade_count > 1, "a print fills paper")
+        # Small prints fill in parts; the next ones, a second apart, fill the rest.
+        wait_for(
+            lambda: not any(o.executed for o in lab.orders(open_only=True, limit=1000)),
+            "what was begun is filled",
+        )
         assert lab.snapshot.positions[0].quantity > 0
         assert lab.settings.access.credentials is None
         orders = {o.client_id for o in lab.orders(open_only=True, limit=1000)}
