@@ -23,6 +23,8 @@ from gridlab.domain.orders import ClientId
 from gridlab.exchange.base import StreamState
 from gridlab.twin.fault_plan import FaultKind
 
+pytestmark = pytest.mark.slow
+
 #: Longer than the engine waits for an answer, and than the venue takes a request for fresh.
 TOO_LATE_MS = 1_300
 #: As long as a venue may hide something that it has taken in, under the stage's promise.

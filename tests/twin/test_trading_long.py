@@ -14,6 +14,7 @@ import os
 from collections import Counter
 from collections.abc import Coroutine
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -55,6 +56,8 @@ RARE: tuple[tuple[FaultKind, dict[str, Any]], ...] = (
     (FaultKind.CLOCK_SKEW, {"ms": 1_500}),
 )
 TEND_S = 3.0
+#: Starts that may fail in a row before the faults stop until one works.
+PATIENT_STARTS = 5
 
 SYMBOLS = {Market.SPOT: ("BTCUSDT", "SOLUSDT"), Market.FUTURES: ("ETHUSDT",)}
 TIMES = Times(
@@ -162,14 +165,17 @@ class Campaign:
         await last.end()
         self.counts["deaths"] += 1
         assert not [bot.halted for bot in bots if bot.halted]
-        while True:
+        for attempt in count(1):
             self.engine = self._new(last)
             try:
                 await self.engine.start()
+                await self.twin.faults({"plan": PLAN})
                 return
             except ExchangeUnavailable as error:
                 log.warning("not started yet: %s", error)
                 self.counts["starts that failed"] += 1
+                if attempt == PATIENT_STARTS:  # a storm would fill the run with starts
+                    await self.twin.faults({"quiet": True})
                 last = self.engine
                 await last.end()
                 await asyncio.sleep(1)

@@ -27,6 +27,8 @@ from gridlab.domain.orders import VenueStatus
 from gridlab.exchange.base import StreamState
 from gridlab.twin.fault_plan import FaultKind
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
