@@ -114,7 +114,8 @@ class Engine:
                 len(session.trader.bots),
                 session.journal.length,
             )
-            self._set_state(EngineState.READY, "")
+            if self._state is not EngineState.FINISHED:  # a recording may have no step left to play
+                self._set_state(EngineState.READY, "")
             self._tell_ready(None)
             self._door.arrive()
             work += map(asyncio.create_task, (self._beat(), self._door.opened()))

@@ -175,6 +175,16 @@ def test_the_recording_ends_and_says_so(tmp_path: Path) -> None:
         assert lab.stop_grid("BTCUSDT").status is BotStatus.STOPPED
 
 
+def test_a_recording_that_had_ended_is_still_ended_after_a_restart(tmp_path: Path) -> None:
+    """Found by kills after the last step: the session called itself ready, for ever."""
+    with GridLab(tmp_path, speed=0, first_bot="BTCUSDT", **SHORT) as lab:
+        play_to_end(lab)
+    with GridLab(tmp_path, speed=0, first_bot="BTCUSDT", **SHORT) as lab:
+        assert lab.snapshot.state is EngineState.FINISHED
+        with pytest.raises(Conflict, match="the recording has ended"):
+            lab.start_grid(replace(SPEC, symbol="ETHUSDT"))
+
+
 def ledger_of(lab: GridLab) -> tuple[object, ...]:
     bot = lab.snapshot.bots["BTCUSDT"]
     return bot.money, bot.trade_count, bot.open_orders, lab.snapshot.balances
