@@ -34,7 +34,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         *("grid", "domain", "data", "clock"),
         *("exchange.base", "exchange.paper", "exchange.replay"),
     ),
-    "sentiment": ("domain", "clock"),
+    "sentiment": ("domain", "clock", "llm"),
     "llm": ("domain", "clock"),
     "rl": ("grid", "domain", "research", "data"),
     "agents": (
@@ -60,7 +60,7 @@ FACES = ("__init__", "__main__", "cli")
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "twin": ("aiohttp", "numpy", "yaml"),
     "data": ("numpy", "pandas", "pyarrow", "httpx", "tqdm", "zstandard"),
-    "research": ("numpy", "numba", "pandas", "talib", "plotly", "optuna", "tqdm"),
+    "research": ("numpy", "numba", "pandas", "talib", "plotly", "optuna", "tqdm", "distributed"),
     "sentiment": ("onnxruntime", "tokenizers", "praw", "numpy"),
     "llm": ("ollama",),
     "rl": ("gymnasium", "onnxruntime", "numpy"),
