@@ -38,6 +38,7 @@ from gridlab.grid.invariants import check
 from gridlab.grid.preflight import plan_grid
 from gridlab.grid.view import money_at
 from gridlab.money import ZERO, Number, exact, from_float, parse, rounding, text
+from gridlab.research.feed import Data, bars_of
 from gridlab.research.flows import Flows
 from gridlab.research.kernel_run import KernelRun, try_kernel
 from gridlab.research.outcome import Story
@@ -59,7 +60,7 @@ PROGRESS_STEPS = 200
 
 def backtest(
     spec: GridSpec,
-    bars: Bars,
+    data: Data,
     *,
     engine: Engine | str = "auto",
     instrument: Instrument | None = None,
@@ -68,9 +69,10 @@ def backtest(
     participation: Number | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> BacktestResult:
-    """What `spec` would have done on `bars`, started at the first bar's open.
+    """What `spec` would have done on `data`, started at the first bar's open.
 
     Args:
+        data: `Bars`, a DataFrame of candles, or the path of a file of them; see `feed.bars_of`.
         engine: `auto` takes the kernel where it is exact and worth loading, the core elsewhere;
             `kernel` refuses where it is not exact; `core` never takes it. The figures are equal.
         instrument: the venue's rules; by default the bundled ones of the symbol, else rules read
@@ -86,6 +88,7 @@ def backtest(
         InvalidInput: bars of another symbol or market, no bars, or a setting out of range.
     """
     wanted = _choice_of(Engine, engine, "engine")
+    bars = bars_of(data, spec)
     _check_bars(spec, bars)
     rules = Rules(instrument, "the instrument handed in") if instrument else rules_for(bars)
     plan = plan_grid(spec, rules.instrument, from_float(bars.open[0]))
