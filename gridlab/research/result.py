@@ -6,6 +6,7 @@ costs neither pandas nor plotly until somebody looks.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gridlab.research.outcome import Outcome
@@ -14,9 +15,18 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
+    from gridlab.research.figures import Metrics
+
 
 class BacktestResult(Outcome):
     """What one grid did on one series of bars; see `Outcome` for its values and curves."""
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """What it amounts to: return, risk, ratios, parts of profit; see `Metrics`."""
+        from gridlab.research.measures import measure
+
+        return measure(self)
 
     def trades_frame(self) -> pd.DataFrame:
         """Every trade, indexed by time (UTC); see `gridlab.research.frames`."""
