@@ -46,11 +46,21 @@ class BacktestResult(Outcome):
 
         return equity_frame(self, at)
 
-    def plot(self, height: int = 900) -> go.Figure:
-        """Price with lines and fills, equity against holding, drawdown, inventory."""
-        from gridlab.research.plots import result_figure
+    def plot(self, what: str = "overview", height: int | None = None) -> go.Figure:
+        """A figure: by default price with lines and fills, equity, drawdown and inventory.
 
-        return result_figure(self, height)
+        Args:
+            what: `overview`, or one of `price`, `equity`, `drawdown`, `inventory`, `levels` (fills
+                and profit of each level beside the price), `parts` (grid profit, inventory, fees
+                and funding over time).
+            height: pixels.
+
+        Raises:
+            InvalidInput: there is no figure of that name.
+        """
+        from gridlab.research.panels import figure_of
+
+        return figure_of(self, what, height)
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as plain JSON values; amounts of money are strings of all their digits."""
