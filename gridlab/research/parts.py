@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from gridlab.domain.orders import Side
+from gridlab.domain.orders import INITIAL_BUY, Side
 from gridlab.domain.snapshot import Money
 from gridlab.errors import InvariantError
 from gridlab.money import exact, rounding, text
@@ -200,7 +200,7 @@ def _stock_of(result: Outcome) -> tuple[FloatArray, float]:
     for order in plan.orders:
         if order.side is Side.SELL:
             stock[order.slot] = float(order.quantity)
-    first = flows.slot < 0
+    first = flows.slot == INITIAL_BUY
     if not first.any():
         return stock, float(plan.reference_price)
     bought = flows.quantity[first]

@@ -93,3 +93,18 @@ def distinct_fills(result: Outcome, most: int = MOST_FILLS) -> tuple[IntArray, i
         kept = resting[np.sort(np.unique(spots, return_index=True)[1])]
         moments //= 2
     return kept, count
+
+
+def with_breaks(
+    time_ms: IntArray, values: FloatArray, bars: Bars, share: float = 0.01
+) -> tuple[IntArray, FloatArray]:
+    """A curve with a NaN in each hole of the recording wider than `share` of its length.
+
+    So that nobody draws a straight line through time of which nothing is known.
+    """
+    holes = [gap for gap in bars.gaps() if gap[1] - gap[0] > share * (time_ms[-1] - time_ms[0])]
+    if not holes:
+        return time_ms, values
+    middle = np.array([(first + last) // 2 for first, last in holes], np.int64)
+    places = np.searchsorted(time_ms, middle)
+    return np.insert(time_ms, places, middle), np.insert(values, places, np.nan)
