@@ -138,13 +138,10 @@ class Kline:
 
     def along(self, path: BarPath) -> tuple[Decimal, Decimal, Decimal, Decimal]:
         """Open, first extreme, second extreme, close, in the order of `path`."""
-        is_low_first = {
-            BarPath.STATED: self.is_rising,
-            BarPath.LOW_FIRST: True,
-            BarPath.HIGH_FIRST: False,
-            BarPath.CONTRARY: not self.is_rising,
-        }
-        if is_low_first[path]:
+        is_low_first = path is BarPath.LOW_FIRST
+        if path in (BarPath.STATED, BarPath.CONTRARY):
+            is_low_first = self.is_rising == (path is BarPath.STATED)
+        if is_low_first:
             return (self.open, self.low, self.high, self.close)
         return (self.open, self.high, self.low, self.close)
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
+    from gridlab.research.brackets import Bracket
+
 
 class BacktestResult(Outcome):
     """What one grid did on one series of bars; see `Outcome` for its values and curves."""
@@ -41,6 +43,16 @@ class BacktestResult(Outcome):
         from gridlab.research.plots import result_figure
 
         return result_figure(self, height)
+
+    def bracket(self, **settings: Any) -> Bracket:
+        """The least and the most that this grid earned under all that the bars leave open.
+
+        See `gridlab.research.brackets.make_bracket` for the settings `queue_share`, `latency_ms`
+        and `progress`.
+        """
+        from gridlab.research.brackets import make_bracket
+
+        return make_bracket(self, **settings)
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as plain JSON values; amounts of money are strings of all their digits."""
