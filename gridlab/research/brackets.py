@@ -15,7 +15,8 @@ What each assumption means, and the direction in which it is usually adverse:
 * queue share: the part of a bar's volume that is ahead of the grid's orders; the rest, spread
   evenly over the three legs of the path, is the most that can fill them.
 * latency: an order that answers a fill arrives late. Bars know the price at open and close only,
-  so every latency below a bar means: what the bar does after the fill passes the answer by.
+  so every latency below a bar means: what the bar does after the fill passes the answer by. Over
+  trades a latency is exact and costs far less (docs/bars-and-trades.md).
 
 None of these is monotone in profit: a grid whose lines are closer than its fees loses by each round
 that it is spared to miss, and an order that comes late may be filled at a better price. Therefore
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 
 DEFAULT_QUEUE_SHARE = "0.9"
 DEFAULT_LATENCY_MS = 250
-#: Paths that the core walks too, which is slower: the shortest way through a bar and the longest.
-CORE_PATHS = (BarPath.STATED, BarPath.CONTRARY)
 #: From so many bars on it pays to load the compiler for the runs that it can make.
 WORTH_COMPILING = 10_000
 
@@ -132,8 +131,9 @@ def make_bracket(
 ) -> Bracket:
     """The bracket of a backtest: its grid on its bars under every combination of assumptions.
 
-    Runs without queue and latency take all four paths; the others, which only the core can make,
-    take the shortest and the longest.
+    All four paths are run where neither queue nor latency limits the fills, the shortest and the
+    longest where a queue does, one where a latency does: an order that waits for the bar's end
+    makes the order of the extremes indifferent.
 
     Args:
         queue_share: the part of the volume that is ahead of the grid's orders, 0 to below 1; 0
@@ -180,9 +180,12 @@ def _combinations(own: Assumptions, share: Decimal, latency_ms: int) -> Iterator
     shares = dict.fromkeys((own.queue_share, ZERO, share))
     latencies = dict.fromkeys((own.latency_ms, 0, latency_ms))
     for queue, latency in product(shares, latencies):
-        is_quick = not queue and not latency
-        paths = tuple(BarPath) if is_quick else dict.fromkeys((own.path, *CORE_PATHS))
-        for rule, path in product(FillRule, paths):
+        paths: tuple[BarPath, ...] = tuple(BarPath)
+        if queue:
+            paths = (BarPath.STATED, BarPath.CONTRARY)
+        if latency:
+            paths = (own.path,)
+        for rule, path in product(FillRule, dict.fromkeys((own.path, *paths))):
             found = Assumptions(rule, path, queue, latency)
             if found != own:
                 yield found
@@ -264,15 +267,14 @@ class Bracket:
 
     @cached_property
     def adverse_is_least(self) -> bool:
-        """Whether the run with through fills, a queue and latency on the shortest path earned
-        least: where it did not, adverse assumptions do not add up to the worst."""
+        """Whether the run with through fills, a queue and a latency earned least."""
         shares = max(member.assumptions.queue_share for member in self.members)
         latency = max(member.assumptions.latency_ms for member in self.members)
-        worst = Assumptions(FillRule.THROUGH, BarPath.STATED, shares, latency)
+        worst = (FillRule.THROUGH, shares, latency)
         return any(
             member.total == self.pessimistic.total
             for member in self.members
-            if member.assumptions == worst
+            if (member.assumptions.fill_rule, *_limits(member)) == worst
         )
 
     @cached_property
@@ -319,6 +321,10 @@ class Bracket:
         from gridlab.research.bracket_views import bracket_card
 
         return bracket_card(self)
+
+
+def _limits(member: Member) -> tuple[Decimal, int]:
+    return member.assumptions.queue_share, member.assumptions.latency_ms
 
 
 def _spread(members: Iterable[Member]) -> Decimal:
