@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from gridlab.research.brackets import Bracket
+    from gridlab.research.theory_check import Theory
 
 
 class BacktestResult(Outcome):
@@ -53,6 +54,12 @@ class BacktestResult(Outcome):
         from gridlab.research.brackets import make_bracket
 
         return make_bracket(self, **settings)
+
+    def theory(self) -> Theory:
+        """This backtest beside closed forms, and in words whether it is implausibly good."""
+        from gridlab.research.theory_check import compare
+
+        return compare(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as plain JSON values; amounts of money are strings of all their digits."""
