@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,7 +26,7 @@ import numpy as np
 from gridlab.data.bars import Bars
 from gridlab.domain.commands import CancelOrder, Command
 from gridlab.domain.events import Event, GridStarted, OrderFilled, OrderRejected, Replan
-from gridlab.domain.market import Instrument, Market, path_times_ms
+from gridlab.domain.market import BarPath, Instrument, Market, path_times_ms
 from gridlab.domain.orders import Trade
 from gridlab.domain.plan import GridPlan, Severity
 from gridlab.domain.spec import GridSpec
@@ -54,6 +55,8 @@ FIRST_CHUNK = 128
 LARGEST_CHUNK = 16_384
 #: From so many bars on the core takes longer than it takes to load the kernel.
 LONG_SERIES = 100_000
+#: The points of a bar's path whose time the bar tells: its open and its close.
+TIMED_POINTS = (0, 3)
 #: How often `progress` is called in a run.
 PROGRESS_STEPS = 200
 
@@ -67,6 +70,8 @@ def backtest(
     fill_rule: FillRule | str = FillRule.TOUCH,
     balances: Mapping[str, Number] | None = None,
     participation: Number | None = None,
+    path: BarPath | str = BarPath.STATED,
+    latency_ms: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> BacktestResult:
     """What `spec` would have done on `data`, started at the first bar's open.
@@ -81,6 +86,11 @@ def backtest(
         balances: what the account holds, by asset; by default more than the grid needs.
         participation: the fraction of a bar's volume that may fill the grid's orders; None fills
             without limit.
+        path: which extreme of a bar comes first: `stated` (the low of a bar that rose, the high of
+            one that fell), `low_first`, `high_first`, or `contrary` to what is stated.
+        latency_ms: how long an order is on its way after the fill that caused it. A bar's prices
+            have known times at its open and close only, so an order arrives at the first of these
+            that is late enough, at the price there; what a bar does before passes it by.
         progress: called now and then with the fraction of the bars that is done, 0 to 1.
 
     Raises:
@@ -99,9 +109,10 @@ def backtest(
         raise InvalidSpec(*failures)
     rule = fill_rule_of(fill_rule)
     share = _share_of(participation)
-    core = _Core(plan, bars, account, rule, share)
+    along = _choice_of(BarPath, path, "path")
+    core = _Core(plan, bars, account, rule, share, along, _latency_of(latency_ms))
     if wanted is Engine.KERNEL or (wanted is Engine.AUTO and _is_worth_loading(bars)):
-        found = _by_kernel(core) if share is None else "participation limits the fills"
+        found = _by_kernel(core)
         if not isinstance(found, str):
             if progress is not None:
                 progress(1.0)
@@ -143,11 +154,13 @@ class _Core:
     account: Mapping[str, Decimal]
     rule: FillRule
     share: Decimal | None
+    path: BarPath = BarPath.STATED
+    latency_ms: int = 0
 
     def play(self, progress: Callable[[float], None] | None = None) -> Story:
         spec, rules = self.plan.spec, self.plan.instrument
         book = PaperBook({spec.symbol: rules}, self.account, fees=spec.fees, fill_rule=self.rule)
-        run = _Run(self.plan, self.bars, book, self.share)
+        run = _Run(self.plan, self.bars, book, self.share, self.path, self.latency_ms)
         run.play(progress)
         return run.story()
 
@@ -158,7 +171,21 @@ class _Core:
             "bars": self.bars,
             "rules": rules.source,
             "fill_rule": str(self.rule),
+            "participation": self.share,
+            "path": self.path,
+            "latency_ms": self.latency_ms,
             "engine": str(engine),
+            "again": partial(
+                backtest,
+                self.plan.spec,
+                self.bars,
+                instrument=self.plan.instrument,
+                balances=self.account,
+                fill_rule=self.rule,
+                participation=self.share,
+                path=self.path,
+                latency_ms=self.latency_ms,
+            ),
         }
 
 
@@ -168,7 +195,11 @@ def _is_worth_loading(bars: Bars) -> bool:
 
 
 def _by_kernel(core: _Core) -> KernelRun | str:
-    return try_kernel(core.plan, core.bars, core.account, core.rule)
+    if core.share is not None:
+        return "participation limits the fills"
+    if core.latency_ms:
+        return f"orders are {core.latency_ms} ms on their way"
+    return try_kernel(core.plan, core.bars, core.account, core.rule, core.path)
 
 
 def core_story(plan: GridPlan, bars: Bars, account: Mapping[str, Decimal], rule: FillRule) -> Story:
@@ -214,11 +245,25 @@ def _share_of(participation: Number | None) -> Decimal | None:
     return share
 
 
+def _latency_of(latency_ms: int) -> int:
+    if isinstance(latency_ms, bool) or not isinstance(latency_ms, int) or latency_ms < 0:
+        raise InvalidInput(
+            f"latency_ms is {latency_ms!r}; a whole number of milliseconds from 0 up is meant"
+        )
+    return latency_ms
+
+
 class _Run:
     """One grid on one paper account, and where in the bars it stands."""
 
     def __init__(
-        self, plan: GridPlan, bars: Bars, book: PaperBook, participation: Decimal | None
+        self,
+        plan: GridPlan,
+        bars: Bars,
+        book: PaperBook,
+        participation: Decimal | None,
+        path: BarPath = BarPath.STATED,
+        latency_ms: int = 0,
     ) -> None:
         self.plan = plan
         self.bars = bars
@@ -232,6 +277,10 @@ class _Run:
         self.profits: list[Decimal] = []
         self.bars_walked = 0
         self._participation = participation
+        self._path = path
+        self._latency_ms = 0  # the grid is laid before the first bar is played
+        self._latency_later_ms = latency_ms
+        self._on_the_way: deque[tuple[int, Command]] = deque()
         self._inbox: deque[Event] = deque()
 
     # --- over the bars ----------------------------------------------------------------------------
@@ -255,6 +304,7 @@ class _Run:
         spec, rules = self.plan.spec, self.plan.instrument
         self._inbox.append(GridStarted(self.time_ms, RUN, spec, rules, price))
         self._settle()
+        self._latency_ms = self._latency_later_ms
 
     def _play_next(self, bar: int) -> int:
         """Play from `bar` to the next one that touches an order, and return the last bar played.
@@ -266,6 +316,9 @@ class _Run:
             self._inbox.append(Replan(self.time_ms, self._price))
             self._settle()
             last = bar
+        if self._on_the_way:
+            self._walk(bar)
+            return bar
         touched = self._next_touch(bar, last + 1)
         if touched > bar:
             self._jump_over(touched - 1)
@@ -311,12 +364,15 @@ class _Run:
         The bar's volume, if it limits anything, is spread evenly over the legs of the path.
         """
         kline, times = self.bars.kline(bar), self._times_of(bar)
+        prices = kline.along(self._path)
         self.bars_walked += 1
         for point in range(first_point, len(times)):
             self.time_ms = times[point]
             volume = self._volume_share(kline.volume) if point else None
-            self.book.walk(self.symbol, kline.path[point], self.time_ms, volume)
+            self.book.walk(self.symbol, prices[point], self.time_ms, volume)
             self._settle()
+            if point in TIMED_POINTS:
+                self._deliver()
 
     def _times_of(self, bar: int) -> tuple[int, int, int, int]:
         return path_times_ms(int(self.bars.open_time_ms[bar]), self.bars.interval.ms)
@@ -338,9 +394,25 @@ class _Run:
                 event = self._inbox.popleft()
                 if self.grid.is_news(event):
                     commands += self._handle(event)
-            for command in commands:
-                self._send(command)
+            self._dispatch(commands)
             self.commands += commands
+
+    def _dispatch(self, commands: list[Command]) -> None:
+        """Send at once, or put on the way to the venue."""
+        if self._latency_ms:
+            due_ms = self.time_ms + self._latency_ms
+            self._on_the_way.extend((due_ms, command) for command in commands)
+            return
+        for command in commands:
+            self._send(command)
+
+    def _deliver(self) -> None:
+        """Let arrive what is due by now; what the grid makes of it is on its own way later."""
+        if not self._on_the_way:
+            return
+        while self._on_the_way and self._on_the_way[0][0] <= self.time_ms:
+            self._send(self._on_the_way.popleft()[1])
+        self._settle()
 
     def _handle(self, event: Event) -> tuple[Command, ...]:
         if not isinstance(event, OrderFilled):

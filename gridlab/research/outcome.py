@@ -20,7 +20,7 @@ import numpy.typing as npt
 from gridlab.data.aggregate import IntArray
 from gridlab.data.bars import Bars
 from gridlab.domain.commands import Command
-from gridlab.domain.market import Instrument
+from gridlab.domain.market import BarPath, Instrument
 from gridlab.domain.orders import Trade
 from gridlab.domain.plan import GridPlan
 from gridlab.domain.snapshot import Money
@@ -90,6 +90,8 @@ class Outcome:
         ledger_lines: (component, asset, amount), the wallet first; see `gridlab.grid.ledger`.
         bars_walked: how many bars touched an order; the scan passed over the others.
         tell: the core's story of the same run; called once, when its objects are asked for.
+        participation, path, latency_ms: the assumptions, as `backtest` takes them.
+        again: the same backtest under other assumptions, which are named as `backtest` names them.
 
     Raises:
         InvariantError: cash flows and books do not give the same equity.
@@ -105,6 +107,10 @@ class Outcome:
     ledger_lines: tuple[tuple[str, str, Decimal], ...]
     bars_walked: int
     tell: Callable[[], Story]
+    participation: Decimal | None = None
+    path: BarPath = BarPath.STATED
+    latency_ms: int = 0
+    again: Callable[..., Outcome] | None = None
 
     def __post_init__(self) -> None:
         with exact():

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from gridlab.research.figures import Metrics
+    from gridlab.research.brackets import Bracket
+    from gridlab.research.theory_check import Theory
 
 
 class BacktestResult(Outcome):
@@ -61,6 +63,22 @@ class BacktestResult(Outcome):
         from gridlab.research.panels import figure_of
 
         return figure_of(self, what, height)
+
+    def bracket(self, **settings: Any) -> Bracket:
+        """The least and the most that this grid earned under all that the bars leave open.
+
+        See `gridlab.research.brackets.make_bracket` for the settings `queue_share`, `latency_ms`
+        and `progress`.
+        """
+        from gridlab.research.brackets import make_bracket
+
+        return make_bracket(self, **settings)
+
+    def theory(self) -> Theory:
+        """This backtest beside closed forms, and in words whether it is implausibly good."""
+        from gridlab.research.theory_check import compare
+
+        return compare(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as plain JSON values; amounts of money are strings of all their digits."""
