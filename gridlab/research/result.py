@@ -7,6 +7,7 @@ costs neither pandas nor plotly until somebody looks.
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gridlab.research.outcome import Outcome
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-    from gridlab.research.figures import Metrics
     from gridlab.research.brackets import Bracket
+    from gridlab.research.figures import Metrics
     from gridlab.research.theory_check import Theory
 
 
@@ -79,6 +80,21 @@ class BacktestResult(Outcome):
         from gridlab.research.theory_check import compare
 
         return compare(self)
+
+    def to_html(self, path: Path | str | None = None, *, bracket: Bracket | None = None) -> str:
+        """One HTML file that tells all of it, opens anywhere and runs nothing; also written.
+
+        Args:
+            path: where to write it; None only returns it.
+            bracket: what `bracket()` gave, to be told as well; it is not made here, because it
+                takes some dozens of runs.
+        """
+        from gridlab.research.page import report_page
+
+        page = report_page(self, self.metrics, self.theory(), bracket)
+        if path is not None:
+            Path(path).write_text(page, encoding="utf-8")
+        return page
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as plain JSON values; amounts of money are strings of all their digits."""
