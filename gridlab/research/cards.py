@@ -53,14 +53,24 @@ _STYLE = """<style>
 .gl-card tr.gl-here td{color:var(--jp-ui-font-color2,#667085);
  border-top:1px dashed var(--jp-border-color1,#aab);
  border-bottom:1px dashed var(--jp-border-color1,#aab)}
+.gl-card .gl-columns{columns:2 320px;column-gap:36px}
+.gl-card .gl-columns>div{break-inside:avoid;padding-bottom:12px}
+.gl-card .gl-columns table{width:100%}
+.gl-card .gl-columns td{white-space:normal;vertical-align:top}
+.gl-card .gl-columns td:last-child{white-space:nowrap;padding-right:0}
+.gl-card .gl-why{color:var(--jp-ui-font-color2,#667085);font-size:11.5px}
 .gl-card ul{margin:0 0 10px;padding-left:18px}
 .gl-card svg{display:block;width:100%;max-width:720px;height:auto;margin:2px 0 8px}
 .gl-card .gl-note{color:var(--jp-ui-font-color2,#667085);font-size:11.5px;margin-top:10px}
 </style>"""
 
 
-def result_card(result: Outcome) -> str:
-    """A backtest as one card: figures, the curve of equity against holding, the books."""
+def result_card(result: Outcome, figures: Iterable[tuple[str, str]] = ()) -> str:
+    """A backtest as one card: figures, the curve of equity against holding, the books.
+
+    Args:
+        figures: further (name, value) tiles.
+    """
     spec, money = result.spec, result.money
     title = (
         f"{result.symbol} · {spec.levels} {spec.mode} grids of "
@@ -82,6 +92,7 @@ def result_card(result: Outcome) -> str:
         ("buys / sells", f"{result.fills.buys:,} / {result.fills.sells:,}", ""),
         ("max drawdown", percent(fall.fraction), ""),
         ("out of range", percent(result.out_of_range, 1), ""),
+        *((name, shown, "") for name, shown in figures),
     ]
     trough = f"Deepest at {when(result.close_time_ms(fall.trough))} UTC" if fall.fraction else ""
     notes = [
@@ -116,6 +127,20 @@ def plan_card(plan: GridPlan) -> str:
         ("pre-flight", "ready" if plan.ok else "refused", "gl-up" if plan.ok else "gl-down"),
     ]
     return _card(title, subtitle, _tiles(tiles), _findings(plan.findings), _orders(plan))
+
+
+def figures_card(title: str, rows: Iterable[tuple[str, str, str, str]]) -> str:
+    """Figures as one card: (group, name, value, why there is none), a column for each group."""
+    groups: dict[str, list[str]] = {}
+    for group, name, shown, why in rows:
+        reason = f'<br><span class="gl-why">{escape(why)}</span>' if why else ""
+        cells = f"<td>{escape(name)}{reason}</td><td>{escape(shown)}</td>"
+        groups.setdefault(group, []).append(f"<tr>{cells}</tr>")
+    tables = (
+        f"<div><b>{escape(group)}</b><table><tbody>{''.join(inner)}</tbody></table></div>"
+        for group, inner in groups.items()
+    )
+    return _card(title, "", f'<div class="gl-columns">{"".join(tables)}</div>')
 
 
 def _earned(plan: GridPlan) -> str:

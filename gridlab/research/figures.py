@@ -199,6 +199,19 @@ class Metrics:
             shown = NONE if math.isnan(value) else _shown(raw, kind)
             yield Figure(key, group, name, value, _UNITS[kind], shown, why)
 
+    def tiles(self) -> Iterator[tuple[str, str]]:
+        """The few figures that a card shows beside the result's own, as (name, value)."""
+        shown = {figure.key: figure.shown for figure in self.rows()}
+        yield "round trips", shown["round_trips"]
+        yield "fees, of the grid profit", shown["fees_of_gross"]
+        yield "exposure, mean", shown["exposure_mean"]
+        if not math.isnan(self.cagr):
+            yield "growth a year", shown["cagr"]
+        if not math.isnan(self.sharpe):
+            yield "Sharpe", f"{shown['sharpe']} ± {shown['sharpe_error']}"
+        if not math.isnan(self.var_95):
+            yield "VaR 95 %, one day", shown["var_95"]
+
     def __str__(self) -> str:
         lines = []
         for figure in self.rows():

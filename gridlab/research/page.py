@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gridlab.grid.view import spacing_of
-from gridlab.money import text
 from gridlab.research import pictures
 from gridlab.research.figures import Metrics
 from gridlab.research.metrics import worst_drawdowns
 from gridlab.research.outcome import Outcome
+from gridlab.research.page_style import STYLE
 from gridlab.research.provenance import Rows, assumption_rows, data_rows, grid_rows
 from gridlab.research.summary import summary
 from gridlab.research.words import amount, percent, plain, signed, signed_percent, span, when
@@ -36,67 +36,6 @@ _PARTS = (
     ("liquidation", "final sale", "result of selling what was held"),
     ("total", "change of equity", "the sum, exactly"),
 )
-_STYLE = """
-:root{color-scheme:light dark;--page:#f5f6f9;--card:#fff;--ink:#1c2230;--dim:#667085;
- --rule:#e3e6ec;--buy:#128a62;--sell:#cf4a4f;--grid:#2f6df0;--hold:#8a93a6;--stock:#d9982b;
- --fees:#a855c4;--warn:#a86400;--warnback:#fdf3e1}
-@media (prefers-color-scheme:dark){:root{--page:#12151c;--card:#1a1f29;--ink:#e4e8f0;--dim:#98a1b3;
- --rule:#2b323f;--buy:#2bb98a;--sell:#ee6c70;--grid:#6a9bff;--hold:#8a93a6;--stock:#e2aa48;
- --fees:#c98be0;--warn:#f0b95a;--warnback:#33291a}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--page);color:var(--ink);
- font:14px/1.55 Inter,system-ui,-apple-system,"Segoe UI",sans-serif}
-main{max-width:1080px;margin:0 auto;padding:28px 20px 48px}
-h1{font-size:24px;line-height:1.25;margin:0 0 2px}
-h2{font-size:16px;margin:0 0 10px}
-h3{font-size:13px;margin:18px 0 4px;color:var(--dim);font-weight:600}
-.sub{color:var(--dim);margin:0 0 18px}
-section{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:18px 20px;
- margin:0 0 16px;overflow-x:auto}
-p{margin:0 0 8px;max-width:78ch}
-.lead{font-size:16px}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(148px,1fr));gap:12px 20px}
-.tiles span{display:block;color:var(--dim);font-size:12px}
-.tiles b{font-size:19px;font-weight:600;white-space:nowrap}
-.tiles b,table{font-variant-numeric:tabular-nums}
-.up{color:var(--buy)}.down{color:var(--sell)}.dim{color:var(--dim)}
-.warn{background:var(--warnback);color:var(--warn);border-radius:6px;padding:8px 12px}
-table{border-collapse:collapse;width:100%}
-th,td{padding:4px 14px 4px 0;text-align:right;vertical-align:top;border-bottom:1px solid var(--rule)}
-th{color:var(--dim);font-weight:500;font-size:12px}
-td:first-child,th:first-child,.words td,.words th{text-align:left}
-.words td:first-child{color:var(--dim);white-space:nowrap;width:1%}
-.words td{overflow-wrap:anywhere}
-tr:last-child td{border-bottom:0}
-tr.sum td{font-weight:600;border-top:2px solid var(--rule)}
-.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(380px,1fr));gap:0 36px}
-.note{color:var(--dim);font-size:12.5px;margin-top:8px}
-.key{color:var(--dim);font-size:12.5px}
-.key i{display:inline-block;width:12px;height:3px;border-radius:2px;margin:0 5px 3px 12px;
- vertical-align:middle}
-.key i:first-child{margin-left:0}
-i.buy{background:var(--buy)}i.sell{background:var(--sell)}i.grid{background:var(--grid)}
-i.hold{background:var(--hold)}i.stock{background:var(--stock)}i.profit{background:var(--buy)}
-i.fees{background:var(--fees)}i.funding{background:var(--hold)}i.total{background:var(--ink)}
-svg{display:block;width:100%;height:auto}
-svg text{font-size:11px;fill:var(--dim)}
-svg .rule{stroke:var(--rule);stroke-width:1;fill:none}
-svg .line{fill:none;stroke-width:1.6;stroke-linejoin:round}
-svg .line.grid{stroke:var(--grid)}svg .line.total{stroke:var(--ink)}
-svg .line.hold{stroke:var(--hold);stroke-dasharray:4 3;stroke-width:1.2}
-svg .area{stroke:none;fill-opacity:.42}
-svg .area.sell{fill:var(--sell)}svg .area.stock{fill:var(--stock)}svg .area.profit{fill:var(--buy)}
-svg .area.fees{fill:var(--fees)}svg .area.funding{fill:var(--hold)}
-svg .candle{stroke-width:.8;opacity:.6}
-svg .candle.buy{stroke:var(--buy);fill:var(--buy)}svg .candle.sell{stroke:var(--sell);
- fill:var(--sell)}
-svg .mark{stroke:var(--card);stroke-width:.7}
-svg .mark.buy,svg .bar.buy{fill:var(--buy)}svg .mark.sell,svg .bar.sell{fill:var(--sell)}
-svg .bar.grid{fill:var(--grid)}
-svg .level{stroke-width:.8;stroke-dasharray:1.5 3;opacity:.75;fill:none}
-svg .level.buy{stroke:var(--buy)}svg .level.sell{stroke:var(--sell)}svg .level.faint{opacity:.25}
-@media print{body{background:#fff}section{break-inside:avoid;border:0;padding:0}}
-"""
 
 
 def report_page(
@@ -131,7 +70,7 @@ def report_page(
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n"
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n"
         f'<body><main><h1>{escape(title)}</h1><p class="sub">{escape(subtitle)}</p>\n'
         + "\n".join(section for section in sections if section)
         + "</main></body></html>\n"
@@ -172,7 +111,7 @@ def _parts(result: Outcome, metrics: Metrics) -> str:
         rows.append(
             f'<tr class="{"sum" if key == "total" else ""}"><td>{escape(name)}</td>'
             f'<td class="{_tone(float(value))}">{signed(value)}</td><td>{share}</td>'
-            f'<td class="dim">{escape(words)}</td></tr>'
+            f'<td class="dim left wrap says">{escape(words)}</td></tr>'
         )
     head = ("", result.quote, "of the investment", "")
     key = [("profit", "grid profit"), ("stock", "inventory"), ("fees", "fees")]
@@ -209,7 +148,8 @@ def _figures(metrics: Metrics) -> str:
     for figure in metrics.rows():
         why = f'<br><span class="dim">{escape(figure.why)}</span>' if figure.why else ""
         groups.setdefault(figure.group, []).append(
-            f"<tr><td>{escape(figure.name)}{why}</td><td>{escape(figure.shown)}</td></tr>"
+            f'<tr><td class="wrap">{escape(figure.name)}{why}</td>'
+            f"<td>{escape(figure.shown)}</td></tr>"
         )
     tables = (
         f"<div><h3>{escape(name.capitalize())}</h3>{_table((), rows)}</div>"
@@ -264,8 +204,10 @@ def _bracket(bracket: Bracket | None) -> str:
         ("optimistic", bracket.optimistic),
     )
     rows = [
-        f"<tr><td>{name}</td><td>{signed(one.total)}</td><td>{signed_percent(one.total_return)}</td>"
-        f"<td>{one.buys + one.sells:,}</td><td>{escape(str(one.assumptions))}</td></tr>"
+        f"<tr><td>{name}</td><td>{signed(one.total)}</td>"
+        f"<td>{signed_percent(one.total_return)}</td>"
+        f"<td>{one.buys + one.sells:,}</td>"
+        f'<td class="wrap">{escape(str(one.assumptions))}</td></tr>'
         for name, one in members
     ]
     quote = bracket.result.quote
@@ -300,7 +242,7 @@ def _ledger(result: Outcome) -> str:
     assets = list(dict.fromkeys(asset for _, asset, _ in result.ledger_lines))
     parts: dict[str, dict[str, str]] = {}
     for component, asset, value in result.ledger_lines:
-        parts.setdefault(component, {})[asset] = text(value)
+        parts.setdefault(component, {})[asset] = plain(value)
     rows = [
         f'<tr class="{"sum" if name == "wallet" else ""}"><td>{escape(name.replace("_", " "))}</td>'
         + "".join(f"<td>{escape(part.get(asset, '0'))}</td>" for asset in assets)

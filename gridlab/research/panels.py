@@ -33,7 +33,7 @@ from gridlab.research.plots import (
     span_of,
     times,
 )
-from gridlab.research.thinning import thinned
+from gridlab.research.thinning import thinned, with_breaks
 
 
 def figure_of(result: Outcome, what: str, height: int | None) -> go.Figure:
@@ -63,8 +63,8 @@ def price_figure(result: Outcome, height: int) -> go.Figure:
 def equity_figure(result: Outcome, height: int) -> go.Figure:
     """Equity of the grid against holding."""
     figure, curve = make_subplots(rows=1, cols=1), result.curve
-    add_curve(figure, curve.time_ms, curve.equity, "grid", EQUITY)
-    add_curve(figure, curve.time_ms, curve.hold, "hold", HOLD, dash="dot")
+    add_curve(figure, curve.time_ms, curve.equity, "grid", EQUITY, bars=result.bars)
+    add_curve(figure, curve.time_ms, curve.hold, "hold", HOLD, bars=result.bars, dash="dot")
     dress(figure, f"{result.symbol}: equity against holding", height)
     _axes(figure, result, f"equity, {result.quote}")
     return figure
@@ -74,8 +74,8 @@ def drawdown_figure(result: Outcome, height: int) -> go.Figure:
     """How far equity lies below its highest so far, in percent, beside that of holding."""
     figure, curve = make_subplots(rows=1, cols=1), result.curve
     fall, held = 100 * underwater(curve.equity), 100 * underwater(curve.hold)
-    add_curve(figure, curve.time_ms, fall, "grid", SELL, fill="tozeroy")
-    add_curve(figure, curve.time_ms, held, "hold", HOLD, dash="dot")
+    add_curve(figure, curve.time_ms, fall, "grid", SELL, bars=result.bars, fill="tozeroy")
+    add_curve(figure, curve.time_ms, held, "hold", HOLD, bars=result.bars, dash="dot")
     dress(figure, f"{result.symbol}: below the highest so far", height)
     _axes(figure, result, "drawdown, %")
     return figure
@@ -84,7 +84,16 @@ def drawdown_figure(result: Outcome, height: int) -> go.Figure:
 def inventory_figure(result: Outcome, height: int) -> go.Figure:
     """Base units held over time."""
     figure, curve = make_subplots(rows=1, cols=1), result.curve
-    add_curve(figure, curve.time_ms, curve.base, "held", STOCK, fill="tozeroy")
+    add_curve(
+        figure,
+        curve.time_ms,
+        curve.base,
+        "held",
+        STOCK,
+        bars=result.bars,
+        fill="tozeroy",
+        shape="hv",
+    )
     dress(figure, f"{result.symbol}: inventory", height)
     _axes(figure, result, f"held, {result.instrument.base}")
     return figure
@@ -131,7 +140,6 @@ def parts_figure(result: Outcome, height: int) -> go.Figure:
     figure, curve = make_subplots(rows=1, cols=1), parts_curve(result)
     total = result.equity_curve - float(result.money.investment)
     kept = np.union1d(thinned(total, 700), thinned(curve.inventory, 700))
-    x = times(curve.time_ms[kept])
     parts: tuple[tuple[str, FloatArray, str], ...] = (
         ("grid profit", curve.grid_profit, BUY),
         ("inventory", curve.inventory, STOCK),
@@ -139,9 +147,10 @@ def parts_figure(result: Outcome, height: int) -> go.Figure:
         ("funding", curve.funding, HOLD),
     )
     for name, values, colour in parts:
-        shown = values[kept]
+        moments, shown = with_breaks(curve.time_ms[kept], values[kept], result.bars)
+        x = times(moments)
         for stack, side in (("gains", np.maximum(shown, 0)), ("losses", np.minimum(shown, 0))):
-            if not side.any():
+            if not np.nansum(np.abs(side)):
                 continue
             figure.add_trace(
                 go.Scatter(
@@ -157,7 +166,9 @@ def parts_figure(result: Outcome, height: int) -> go.Figure:
                 )
             )
     line = {"color": INK, "width": 1.8}
-    figure.add_trace(go.Scatter(x=x, y=total[kept], name="change of equity", line=line))
+    moments, shown = with_breaks(curve.time_ms[kept], total[kept], result.bars)
+    x = times(moments)
+    figure.add_trace(go.Scatter(x=x, y=shown, name="change of equity", line=line))
     dress(figure, f"{result.symbol}: where the money came from", height)
     _axes(figure, result, f"since the start, {result.quote}")
     return figure

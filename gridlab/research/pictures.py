@@ -47,7 +47,7 @@ def price_picture(result: Outcome, levels: Sequence[LevelFills]) -> str:
             (shown.open, shown.high, shown.low, shown.close),
         ),
     ]
-    size = 4.0 if len(kept) < 400 else 2.6
+    size = 4.0 if len(kept) < 400 else 2.6 if len(kept) < 1_200 else 1.6
     for sign, name in ((1, "buy"), (-1, "sell")):
         chosen = kept[flows.side[kept] == sign]
         parts.append(svg.marks(panel, flows.time_ms[chosen], flows.price[chosen], name, size))

@@ -19,7 +19,7 @@ from gridlab.data.bars import Bars
 from gridlab.domain.plan import GridPlan
 from gridlab.research.metrics import FloatArray, underwater
 from gridlab.research.outcome import Outcome
-from gridlab.research.thinning import distinct_fills, joined, thinned
+from gridlab.research.thinning import distinct_fills, joined, thinned, with_breaks
 
 BUY, SELL, EQUITY, HOLD, STOCK = "#17a673", "#e0575b", "#3f7cf4", "#8a93a6", "#d9982b"
 FEES = "#b65fcf"
@@ -61,11 +61,23 @@ def result_figure(result: Outcome, height: int = 900) -> go.Figure:
     add_lines(figure, result.plan)
     notes = [add_candles(figure, result.bars), add_fills(figure, result)]
     curve = result.curve
-    add_curve(figure, curve.time_ms, curve.equity, "grid", EQUITY, row=2)
-    add_curve(figure, curve.time_ms, curve.hold, "hold", HOLD, row=2, dash="dot")
+    add_curve(figure, curve.time_ms, curve.equity, "grid", EQUITY, bars=result.bars, row=2)
+    add_curve(figure, curve.time_ms, curve.hold, "hold", HOLD, bars=result.bars, row=2, dash="dot")
     fall = 100 * underwater(curve.equity)
-    add_curve(figure, curve.time_ms, fall, "drawdown", SELL, row=3, fill="tozeroy")
-    add_curve(figure, curve.time_ms, curve.base, "inventory", STOCK, row=4, fill="tozeroy")
+    add_curve(
+        figure, curve.time_ms, fall, "drawdown", SELL, bars=result.bars, row=3, fill="tozeroy"
+    )
+    add_curve(
+        figure,
+        curve.time_ms,
+        curve.base,
+        "inventory",
+        STOCK,
+        bars=result.bars,
+        row=4,
+        fill="tozeroy",
+        shape="hv",
+    )
     fills = result.fills
     words = f"{result.spec.levels} grids, {fills.buys:,} buys, {fills.sells:,} sells"
     dress(figure, f"{result.symbol}: {words}", height, notes)
@@ -106,10 +118,10 @@ def dress(figure: go.Figure, title: str, height: int, notes: Iterable[str] = ())
     )
     small = "; ".join(note for note in notes if note)
     if small:
-        where = {"x": 0, "y": 0, "xref": "paper", "yref": "paper", "yshift": -26}
+        where = {"x": 0, "y": 0, "xref": "paper", "yref": "paper", "yshift": -34}
         anchors = {"xanchor": "left", "yanchor": "top", "showarrow": False}
         figure.add_annotation(text=small, font_size=10, opacity=0.8, **where, **anchors)
-        figure.update_layout(margin_b=52)
+        figure.update_layout(margin_b=58)
 
 
 def add_lines(figure: go.Figure, plan: GridPlan) -> None:
@@ -195,19 +207,22 @@ def add_curve(
     name: str,
     colour: str,
     *,
+    bars: Bars,
     row: int = 1,
     dash: str | None = None,
     fill: str | None = None,
+    shape: str = "linear",
 ) -> None:
-    """One thinned line in a panel."""
+    """One thinned line in a panel, broken where `bars` have a hole."""
     kept = thinned(values)
+    moments, shown = with_breaks(time_ms[kept], values[kept], bars)
     figure.add_trace(
         go.Scatter(
-            x=times(time_ms[kept]),
-            y=values[kept],
+            x=times(moments),
+            y=shown,
             mode="lines",
             name=name,
-            line={"color": colour, "width": 1.4, "dash": dash},
+            line={"color": colour, "width": 1.4, "dash": dash, "shape": shape},
             fill=fill,
         ),
         row=row,

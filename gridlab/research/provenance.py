@@ -60,7 +60,8 @@ def grid_rows(result: Outcome) -> Rows:
         ("bought at once", f"{plain(plan.initial_quantity)} {result.instrument.base}"),
     ]
     low_net, high_net = percent(plan.profit_min, 3), percent(plan.profit_max, 3)
-    rows.append(("a round earns", f"{low_net} to {high_net} after both fees"))
+    net = low_net if low_net == high_net else f"{low_net} to {high_net}"
+    rows.append(("a round earns", f"{net} after both fees"))
     return rows
 
 

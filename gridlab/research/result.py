@@ -110,4 +110,4 @@ class BacktestResult(Outcome):
     def _repr_html_(self) -> str:
         from gridlab.research.cards import result_card
 
-        return result_card(self)
+        return result_card(self, self.metrics.tiles())

@@ -11,6 +11,8 @@ from gridlab.research.words import amount, percent, signed, signed_percent, span
 
 #: Below this spacing minutes do not tell the result; see docs/bars-and-trades.md.
 CLOSE_SPACING = 0.004
+#: Holes that make up less of the span than this are told among the data only.
+SHORT_HOLES = 0.001
 
 
 def summary(result: Outcome, metrics: Metrics) -> list[str]:
@@ -77,16 +79,24 @@ def _stayed(metrics: Metrics) -> str:
 def _believe(result: Outcome, metrics: Metrics) -> str:
     found = []
     if not math.isnan(metrics.sharpe):
-        far = abs(metrics.sharpe) > 2 * metrics.sharpe_error
+        is_far = abs(metrics.sharpe) > 2 * metrics.sharpe_error
+        tells = (
+            "more than two of them from zero" if is_far else "this span cannot tell it from zero"
+        )
         found.append(
-            f"The Sharpe ratio of {amount(metrics.sharpe)} has a standard error of "
-            f"{amount(metrics.sharpe_error)}: "
-            + ("more than" if far else "not even")
-            + " two of them from nothing."
+            f"The Sharpe ratio is {amount(metrics.sharpe)} with a standard error of "
+            f"{amount(metrics.sharpe_error)}: {tells}."
         )
     else:
         found.append(
             f"{span(result.duration_ms)} say little of any other {span(result.duration_ms)}."
+        )
+    gaps = result.bars.gaps()
+    missing = sum(last - start + result.bars.interval.ms for start, last in gaps)
+    if missing > SHORT_HOLES * result.duration_ms:
+        found.append(
+            f"The recording lacks {span(missing)} of it, in {len(gaps)} holes: over each the price "
+            "jumps, and what was filled there was filled at the orders' own prices."
         )
     spacing = float(spacing_of(result.lines))
     if spacing < CLOSE_SPACING:

@@ -71,7 +71,7 @@ def room(values: Iterable[FloatArray], share: float = 0.05) -> tuple[float, floa
     return low - margin, high + margin
 
 
-def value_ticks(low: float, high: float, most: int = 6) -> list[float]:
+def value_ticks(low: float, high: float, most: int = 7) -> list[float]:
     """Round values from `low` to `high`, at most about `most`."""
     span = (high - low) or 1.0
     power = 10.0 ** math.floor(math.log10(span / most))
@@ -117,9 +117,11 @@ def time_axis(panel: Panel, most: int = 8) -> str:
     parts, bottom = [], panel.top + panel.height
     for time_ms, words in time_ticks(int(panel.x0), int(panel.x1), most):
         x = float(panel.x(time_ms))
+        is_last = x > panel.left + panel.width - 24
         parts.append(
             f'<path class="rule" d="M{x:.1f} {panel.top:.1f}V{bottom:.1f}"/>'
-            f'<text x="{x:.1f}" y="{bottom + 15:.1f}" text-anchor="middle">{escape(words)}</text>'
+            f'<text x="{x:.1f}" y="{bottom + 15:.1f}" '
+            f'text-anchor="{"end" if is_last else "middle"}">{escape(words)}</text>'
         )
     return "".join(parts)
 
@@ -163,11 +165,12 @@ def candles(
 def marks(panel: Panel, x: npt.ArrayLike, y: FloatArray, name: str, size: float = 4.0) -> str:
     """Triangles: upwards for the class `buy`, downwards for any other."""
     tip = -size if name == "buy" else size
+    small = " small" if size < 4 else ""
     steps = [
         f"M{left:.1f} {down + tip:.1f}l{size:.1f} {-1.7 * tip:.1f}h{-2 * size:.1f}z"
         for left, down in zip(panel.x(x).tolist(), panel.y(y).tolist(), strict=True)
     ]
-    return f'<path class="mark {name}" d="{"".join(steps)}"/>'
+    return f'<path class="mark {name}{small}" d="{"".join(steps)}"/>'
 
 
 def rules(panel: Panel, values: Sequence[float], name: str) -> str:
