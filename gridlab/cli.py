@@ -165,6 +165,17 @@ def _add_backtest(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     backtest.add_argument(
         "--file", type=Path, default=None, help="candles: Parquet, or CSV in Binance's form"
     )
+    backtest.add_argument(
+        "--data-dir", type=Path, default=None, help="take the candles from this data directory"
+    )
+    backtest.add_argument(
+        "--interval", type=_interval, default=None, help="width of the stored candles (1m)"
+    )
+    backtest.add_argument("--start", type=_moment, default=None, help="UTC day or time")
+    backtest.add_argument("--end", type=_moment, default=None, help="UTC day or time, exclusive")
+    backtest.add_argument(
+        "--html", type=Path, default=None, metavar="FILE", help="write a report that opens anywhere"
+    )
     backtest.add_argument("--json", action="store_true", help="print one JSON object")
     backtest.set_defaults(work=_backtest)
 

@@ -43,8 +43,8 @@ _STYLE = """<style>
 .gl-card .gl-up{color:var(--jp-success-color1,#17835c)}
 .gl-card .gl-down{color:var(--jp-error-color1,#c63d40)}
 .gl-card .gl-warn{color:var(--jp-warn-color1,#a86400)}
-.gl-card table{border-collapse:collapse;margin:4px 0 0;font-variant-numeric:tabular-nums;
- background:transparent}
+.gl-card table{font:inherit;font-variant-numeric:tabular-nums;border-collapse:collapse;
+ margin:4px 0 0;background:transparent}
 .gl-card th,.gl-card td{padding:2px 14px 2px 0;text-align:right;background:transparent;
  color:inherit;border:0}
 .gl-card th{color:var(--jp-ui-font-color2,#667085);font-weight:500;

@@ -92,8 +92,11 @@ def _summary(
     tiles = [(f"equity, {result.quote}", amount(result.equity), "")]
     for key in ("total_return", "hold_return", "max_drawdown", "sharpe", "round_trips"):
         figure = figures[key]
+        shown = figure.shown
+        if key == "sharpe" and not figure.why:
+            shown += f" ± {figures['sharpe_error'].shown}"
         is_gain = key in ("total_return", "hold_return")
-        tiles.append((figure.name, figure.shown, _tone(figure.value) if is_gain else ""))
+        tiles.append((figure.name, shown, _tone(figure.value) if is_gain else ""))
     inner = "".join(
         f'<div><span>{escape(name)}</span><b class="{tone}">{escape(value)}</b></div>'
         for name, value, tone in tiles

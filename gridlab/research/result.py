@@ -97,10 +97,10 @@ class BacktestResult(Outcome):
         return page
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures as plain JSON values; amounts of money are strings of all their digits."""
+        """The figures as plain JSON values, `metrics` among them; see `texts.result_dict`."""
         from gridlab.research.texts import result_dict
 
-        return result_dict(self)
+        return result_dict(self) | {"metrics": self.metrics.to_dict()}
 
     def __repr__(self) -> str:
         from gridlab.research.texts import result_text
