@@ -36,7 +36,7 @@ def run_command(options: argparse.Namespace) -> int:
     clock = SystemClock()
     bars, data_source = _candles(options)
     spec = _spec_of(options)
-    with _progress() as progress:
+    with progress_bar() as progress:
         began_ms = clock.now_ms()
         result = backtest(spec, bars, fill_rule=FillRule(options.fill_rule), progress=progress)
     seconds = (clock.now_ms() - began_ms) / 1000
@@ -86,15 +86,23 @@ def _stored_bars(symbol: str, data_dir: Path | None, interval: str | None) -> tu
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[float], None] | None]:
-    """What `backtest` tells its progress to: a bar on a terminal, for runs of over a second."""
+def progress_bar(delay_s: float = 1.0) -> Iterator[Callable[[float], None] | None]:
+    """What `backtest` tells its progress to: a bar on stderr, if that is a terminal.
+
+    Args:
+        delay_s: runs that are over sooner show none.
+    """
     if not sys.stderr.isatty():
         yield None
         return
     from tqdm import tqdm
 
-    with tqdm(total=100, unit="%", delay=1.0, leave=False, file=sys.stderr) as bar:
-        yield lambda fraction: bar.update(100 * fraction - bar.n) and None
+    with tqdm(total=100, unit="%", delay=delay_s, leave=False, file=sys.stderr) as bar:
+
+        def tell(fraction: float) -> None:
+            bar.update(round(100 * fraction) - bar.n)
+
+        yield tell
 
 
 def _write(result: BacktestResult, path: Path) -> None:

@@ -90,7 +90,7 @@ def time_ticks(first_ms: int, last_ms: int, most: int = 8) -> list[tuple[int, st
     opened = datetime.fromtimestamp(first_ms / 1000, UTC)
     months = (last_ms - first_ms) / (30.4 * DAY_MS)
     step = next((one for one in _STEPS_MONTHS if months / one <= most), 120)
-    number = -(-(opened.year * 12 + opened.month) // step) * step
+    number = -(-(opened.year * 12 + opened.month - 1) // step) * step
     found = []
     while (time_ms := _month_ms(number)) <= last_ms:
         if time_ms >= first_ms:
@@ -214,6 +214,6 @@ def _moment(time_ms: int, form: str) -> str:
 
 
 def _month_ms(number: int) -> int:
-    """The first millisecond of a month counted as year x 12 + month."""
-    year, month = divmod(number - 1, 12)
+    """The first millisecond of a month counted as year x 12 + months before it."""
+    year, month = divmod(number, 12)
     return int(datetime(year, month + 1, 1, tzinfo=UTC).timestamp()) * 1000
