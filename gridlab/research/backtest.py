@@ -86,9 +86,10 @@ def backtest(
             without limit.
         path: which extreme of a bar comes first: `stated` (the low of a bar that rose, the high of
             one that fell), `low_first`, `high_first`, or `contrary` to what is stated.
-        latency_ms: how long an order is on its way after the fill that caused it. A bar's prices
-            have known times at its open and close only, so an order arrives at the first of these
-            that is late enough, at the price there; what a bar does before passes it by.
+        latency_ms: how long an order is on its way after the fill that caused it, counted from the
+            start of that leg of the path. A bar's prices have known times at its open and close
+            only, so an order arrives at the first of these that is late enough, at the price there;
+            what a bar does before passes it by.
         progress: called now and then with the fraction of the bars that is done, 0 to 1.
 
     Raises:
@@ -277,6 +278,7 @@ class _Run:
         self._path = path
         self._latency_ms = 0  # the grid is laid before the first bar is played
         self._latency_later_ms = latency_ms
+        self._leg_ms = 0  # how long before now the fills that are being told may have happened
         self._on_the_way: deque[tuple[int, Command]] = deque()
         self._inbox: deque[Event] = deque()
 
@@ -366,8 +368,10 @@ class _Run:
         for point in range(first_point, len(times)):
             self.time_ms = times[point]
             volume = self._volume_share(kline.volume) if point else None
+            self._leg_ms = times[point] - times[point - 1] if point else 0
             self.book.walk(self.symbol, prices[point], self.time_ms, volume)
             self._settle()
+            self._leg_ms = 0
             if point in TIMED_POINTS:
                 self._deliver()
 
@@ -397,7 +401,7 @@ class _Run:
     def _dispatch(self, commands: list[Command]) -> None:
         """Send at once, or put on the way to the venue."""
         if self._latency_ms:
-            due_ms = self.time_ms + self._latency_ms
+            due_ms = self.time_ms - self._leg_ms + self._latency_ms
             self._on_the_way.extend((due_ms, command) for command in commands)
             return
         for command in commands:
