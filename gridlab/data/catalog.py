@@ -115,8 +115,7 @@ def funding(symbol: str) -> Funding:
     entry = _read_json("manifest.json")["funding"]
     if symbol not in entry["symbols"]:
         raise NotFound(
-            f"no funding rates of {symbol!r} are bundled; bundled are "
-            f"{', '.join(entry['symbols'])}"
+            f"no funding rates of {symbol!r} are bundled; bundled are {', '.join(entry['symbols'])}"
         )
     rates = read_funding(BUNDLE / entry["file"], symbol=symbol)
     return Funding(symbol, rates.time_ms, rates.rates, f"bundled with gridlab: {entry['source']}")

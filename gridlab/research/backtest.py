@@ -23,8 +23,17 @@ from typing import Any, TypeVar
 import numpy as np
 
 from gridlab.data.bars import Bars
+from gridlab.data.funding import Funding, FundingData
+from gridlab.domain.account import MarginType
 from gridlab.domain.commands import CancelOrder, Command
-from gridlab.domain.events import Event, GridStarted, OrderFilled, OrderRejected, Replan
+from gridlab.domain.events import (
+    Event,
+    GridStarted,
+    OrderFilled,
+    OrderRejected,
+    Replan,
+    StopRequested,
+)
 from gridlab.domain.market import Instrument, Market, path_times_ms
 from gridlab.domain.orders import Trade
 from gridlab.domain.plan import GridPlan, Severity
@@ -39,6 +48,7 @@ from gridlab.grid.preflight import plan_grid
 from gridlab.grid.view import money_at
 from gridlab.money import ZERO, Number, exact, from_float, parse, rounding, text
 from gridlab.research.flows import Flows
+from gridlab.research.futures_run import FuturesSide, MarginWatch, margin_type_of
 from gridlab.research.kernel_run import KernelRun, try_kernel
 from gridlab.research.outcome import Story
 from gridlab.research.result import BacktestResult
@@ -66,6 +76,8 @@ def backtest(
     fill_rule: FillRule | str = FillRule.TOUCH,
     balances: Mapping[str, Number] | None = None,
     participation: Number | None = None,
+    funding: FundingData | None = None,
+    margin: MarginType | str = MarginType.ISOLATED,
     progress: Callable[[float], None] | None = None,
 ) -> BacktestResult:
     """What `spec` would have done on `bars`, started at the first bar's open.
@@ -79,11 +91,15 @@ def backtest(
         balances: what the account holds, by asset; by default more than the grid needs.
         participation: the fraction of a bar's volume that may fill the grid's orders; None fills
             without limit.
+        funding: futures: the rates, in any form that `Funding.of` takes; None books none, and the
+            result says so. Each is paid once, at its time, at the last price before it.
+        margin: futures: `isolated` or `crossed`; what stands behind the position.
         progress: called now and then with the fraction of the bars that is done, 0 to 1.
 
     Raises:
         InvalidSpec: the grid cannot start at this price; every rule that forbids it is named.
         InvalidInput: bars of another symbol or market, no bars, or a setting out of range.
+        NotFound: no such file of funding rates, or none of the symbol in it.
     """
     wanted = _choice_of(Engine, engine, "engine")
     _check_bars(spec, bars)
@@ -96,7 +112,8 @@ def backtest(
         raise InvalidSpec(*failures)
     rule = fill_rule_of(fill_rule)
     share = _share_of(participation)
-    core = _Core(plan, bars, account, rule, share)
+    side = _futures_side_of(spec, bars, funding, margin)
+    core = _Core(plan, bars, account, rule, share, side)
     if wanted is Engine.KERNEL or (wanted is Engine.AUTO and _is_worth_loading(bars)):
         found = _by_kernel(core) if share is None else "participation limits the fills"
         if not isinstance(found, str):
@@ -114,10 +131,11 @@ def backtest(
             raise InvalidInput(f"the kernel is not exact here: {found}; use engine='core'")
     story = core.play(progress)
     return BacktestResult(
-        flows=Flows.of(story.trades, bars, rules.instrument),
+        flows=Flows.of(story.trades, bars, rules.instrument, story.payments),
         money=story.money,
         ledger_lines=story.ledger_lines,
         bars_walked=story.bars_walked,
+        liquidation=story.liquidation,
         tell=lambda: story,
         **core.named(rules, Engine.CORE),
     )
@@ -140,11 +158,19 @@ class _Core:
     account: Mapping[str, Decimal]
     rule: FillRule
     share: Decimal | None
+    futures: FuturesSide | None = None
 
     def play(self, progress: Callable[[float], None] | None = None) -> Story:
         spec, rules = self.plan.spec, self.plan.instrument
-        book = PaperBook({spec.symbol: rules}, self.account, fees=spec.fees, fill_rule=self.rule)
-        run = _Run(self.plan, self.bars, book, self.share)
+        if self.futures is not None:
+            watch = self.futures.watch(self.plan, self.bars, self.account, self.rule)
+            run = _Run(self.plan, self.bars, watch.book, self.share)
+            run.margin = watch
+        else:
+            book = PaperBook(
+                {spec.symbol: rules}, self.account, fees=spec.fees, fill_rule=self.rule
+            )
+            run = _Run(self.plan, self.bars, book, self.share)
         run.play(progress)
         return run.story()
 
@@ -156,6 +182,7 @@ class _Core:
             "rules": rules.source,
             "fill_rule": str(self.rule),
             "engine": str(engine),
+            **({} if self.futures is None else self.futures.named(self.bars)),
         }
 
 
@@ -169,13 +196,12 @@ def _by_kernel(core: _Core) -> KernelRun | str:
 
 
 def core_story(plan: GridPlan, bars: Bars, account: Mapping[str, Decimal], rule: FillRule) -> Story:
-    """What the core makes of a plan that is laid at the first bar's open."""
-    return _Core(plan, bars, account, rule, None).play()
+    """What the core makes of a plan laid at the first bar's open; on futures, without funding."""
+    side = FuturesSide() if plan.spec.market is Market.FUTURES else None
+    return _Core(plan, bars, account, rule, None, side).play()
 
 
 def _check_bars(spec: GridSpec, bars: Bars) -> None:
-    if spec.market is not Market.SPOT:
-        raise InvalidSpec(f"market is {spec.market}; backtests trade a spot account, choose spot")
     if (bars.symbol, bars.market) != (spec.symbol, spec.market):
         raise InvalidInput(
             f"the grid is for {spec.symbol} ({spec.market}) and the bars are of {bars.symbol} "
@@ -183,6 +209,21 @@ def _check_bars(spec: GridSpec, bars: Bars) -> None:
         )
     if not len(bars):
         raise InvalidInput(f"there is no bar of {bars.symbol} to run over; widen the span")
+
+
+def _futures_side_of(
+    spec: GridSpec, bars: Bars, funding: FundingData | None, margin: MarginType | str
+) -> FuturesSide | None:
+    kind = margin_type_of(margin)
+    if spec.market is Market.FUTURES:
+        rates = None if funding is None else Funding.of(funding, spec.symbol)
+        return FuturesSide(rates, kind)
+    if funding is not None:
+        raise InvalidInput(
+            "funding is paid on futures and this grid trades spot; leave it out, or choose "
+            "market='futures'"
+        )
+    return None
 
 
 def fill_rule_of(value: FillRule | str) -> FillRule:
@@ -228,6 +269,7 @@ class _Run:
         self.trades: list[Trade] = []
         self.profits: list[Decimal] = []
         self.bars_walked = 0
+        self.margin: MarginWatch | None = None  # on futures
         self._participation = participation
         self._inbox: deque[Event] = deque()
 
@@ -238,13 +280,19 @@ class _Run:
         self._begin()
         self._walk(0, first_point=1)
         bar, count, told = 1, len(self.bars), 0
-        while bar < count:
+        while bar < count and not self._is_over:
             bar = self._play_next(bar) + 1
             if progress is not None and (bar - told) * PROGRESS_STEPS >= count:
                 progress(bar / count)
                 told = bar
+        self._end()
         with exact():
             check(self.grid)
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether the venue has closed the position, after which nothing more is played."""
+        return self.margin is not None and self.margin.was_liquidated
 
     def _begin(self) -> None:
         price = self.plan.reference_price
@@ -259,10 +307,14 @@ class _Run:
         A grid with vacant slots tries them again between any two bars, so it is led bar by bar.
         """
         last = len(self.bars) - 1
-        if self.grid.wants_replan:
+        wants_replan = self.grid.wants_replan
+        if self.margin is not None:
+            self._inbox.append(self.margin.report(self.time_ms))
+        if wants_replan:
             self._inbox.append(Replan(self.time_ms, self._price))
-            self._settle()
             last = bar
+        if self._inbox:
+            self._settle()
         touched = self._next_touch(bar, last + 1)
         if touched > bar:
             self._jump_over(touched - 1)
@@ -288,9 +340,17 @@ class _Run:
         floor = -np.inf if buy is None else float(buy)
         ceiling = np.inf if sell is None else float(sell)
         low, high, size = self.bars.low, self.bars.high, FIRST_CHUNK
+        least_close = -np.inf
+        if self.margin is not None:
+            stop = self.margin.stop(start, stop)
+            failing, least_close = self.margin.floors(self.grid)
+            floor = max(floor, failing)
+        close = self.bars.close
         while start < stop:
             end = min(start + size, stop)
             touches = (low[start:end] <= floor) | (high[start:end] >= ceiling)
+            if least_close > 0:
+                touches |= close[start:end] <= least_close
             first = int(touches.argmax())
             if touches[first]:
                 return start + first
@@ -311,9 +371,16 @@ class _Run:
         self.bars_walked += 1
         for point in range(first_point, len(times)):
             self.time_ms = times[point]
+            if self.margin is not None and (paid := self.margin.pay(self.time_ms)):
+                self._inbox.extend(paid)
+                self._settle()
+                if self._is_over:
+                    return
             volume = self._volume_share(kline.volume) if point else None
             self.book.walk(self.symbol, kline.path[point], self.time_ms, volume)
             self._settle()
+            if self._is_over:
+                return
 
     def _times_of(self, bar: int) -> tuple[int, int, int, int]:
         return path_times_ms(int(self.bars.open_time_ms[bar]), self.bars.interval.ms)
@@ -328,7 +395,7 @@ class _Run:
 
     def _settle(self) -> None:
         """Handle all that happened, send all that was decided, until nothing more comes of it."""
-        self._inbox.extend(self.book.take_events())
+        self._hear()
         while self._inbox:
             commands: list[Command] = []
             while self._inbox:
@@ -338,6 +405,11 @@ class _Run:
             for command in commands:
                 self._send(command)
             self.commands += commands
+
+    def _hear(self) -> None:
+        """Put what the venue says into the inbox."""
+        events = self.book.take_events()
+        self._inbox.extend(events if self.margin is None else self.margin.own(events))
 
     def _handle(self, event: Event) -> tuple[Command, ...]:
         if not isinstance(event, OrderFilled):
@@ -352,17 +424,26 @@ class _Run:
     def _send(self, command: Command) -> None:
         if isinstance(command, CancelOrder):  # the order window moves
             self.book.cancel(command.symbol, command.client_id, self.time_ms)
-            self._inbox.extend(self.book.take_events())
+            self._hear()
             return
         request = command.request
         outcome = self.book.place(request, self.time_ms)
-        self._inbox.extend(self.book.take_events())
+        self._hear()
         if isinstance(outcome, Rejected):
             self._inbox.append(
                 OrderRejected(self.time_ms, request.client_id, outcome.code, outcome.reason)
             )
 
     # --- the end ----------------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        """After a forced closing: stop the grid, and book what the venue sold."""
+        if self.margin is None or not self.margin.was_liquidated:
+            return
+        self._inbox.append(StopRequested(self.time_ms, "the venue closed the position by force"))
+        self._settle()
+        self.trades.append(self.margin.book_forced_sale(self.grid))
+        self.profits.append(ZERO)
 
     def story(self) -> Story:
         """Everything that is known at the last close."""
@@ -380,4 +461,6 @@ class _Run:
             money=money,
             ledger_lines=self.grid.ledger.lines(),
             bars_walked=self.bars_walked,
+            payments=() if self.margin is None else tuple(self.margin.payments),
+            liquidation=None if self.margin is None else self.margin.liquidation,
         )
