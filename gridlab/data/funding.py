@@ -123,12 +123,12 @@ class Funding:
             return read_funding(value, symbol=symbol)
         if hasattr(value, "index") and hasattr(value, "dtypes"):
             return _from_pandas(value, symbol)
-        if not isinstance(value, Sequence):
+        if isinstance(value, str) or not isinstance(value, Sequence):
             raise InvalidInput(
                 f"funding is a {type(value).__name__}; give a path, a frame, a series, or rows of "
                 "(time in ms, rate)"
             )
-        return _of_rows(((str(t), r) for t, r in value), symbol, "handed in")
+        return _of_rows([(str(row[0]), row[1]) for row in value], symbol, "handed in")
 
     def slice(self, start_ms: int, end_ms: int) -> Funding:
         """What is paid from `start_ms` to before `end_ms`."""
@@ -207,7 +207,7 @@ def _own_rows(
         )
     name = spelled.get("symbol")
     own = [row for row in rows if name is None or row[name] == symbol]
-    if not own:
+    if not own and name is not None:
         known = ", ".join(sorted({str(row[name]) for row in rows}))
         raise NotFound(f"{where}: has no rate of {symbol}; it has {known}")
     return [(str(row[time]), row[rate]) for row in own]

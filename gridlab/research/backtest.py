@@ -103,13 +103,7 @@ def backtest(
     """
     wanted = _choice_of(Engine, engine, "engine")
     _check_bars(spec, bars)
-    rules = Rules(instrument, "the instrument handed in") if instrument else rules_for(bars)
-    plan = plan_grid(spec, rules.instrument, from_float(bars.open[0]))
-    account = account_for(plan, balances)
-    plan = plan_grid(spec, rules.instrument, plan.reference_price, account)
-    failures = [f.message for f in plan.findings if f.severity is Severity.FAIL]
-    if failures:
-        raise InvalidSpec(*failures)
+    rules, plan, account = _laid(spec, bars, instrument, balances)
     rule = fill_rule_of(fill_rule)
     share = _share_of(participation)
     side = _futures_side_of(spec, bars, funding, margin)
@@ -184,6 +178,23 @@ class _Core:
             "engine": str(engine),
             **({} if self.futures is None else self.futures.named(self.bars)),
         }
+
+
+def _laid(
+    spec: GridSpec,
+    bars: Bars,
+    instrument: Instrument | None,
+    balances: Mapping[str, Number] | None,
+) -> tuple[Rules, GridPlan, dict[str, Decimal]]:
+    """The grid at the first open, under which rules, and what the account holds."""
+    rules = Rules(instrument, "the instrument handed in") if instrument else rules_for(bars)
+    plan = plan_grid(spec, rules.instrument, from_float(bars.open[0]))
+    account = account_for(plan, balances)
+    plan = plan_grid(spec, rules.instrument, plan.reference_price, account)
+    failures = [f.message for f in plan.findings if f.severity is Severity.FAIL]
+    if failures:
+        raise InvalidSpec(*failures)
+    return rules, plan, account
 
 
 def _is_worth_loading(bars: Bars) -> bool:
@@ -312,9 +323,10 @@ class _Run:
             self._inbox.append(self.margin.report(self.time_ms))
         if wants_replan:
             self._inbox.append(Replan(self.time_ms, self._price))
-            last = bar
         if self._inbox:
             self._settle()
+        if wants_replan or self.grid.wants_replan:  # the guard may have let go
+            last = bar
         touched = self._next_touch(bar, last + 1)
         if touched > bar:
             self._jump_over(touched - 1)

@@ -90,9 +90,7 @@ class FuturesSide:
     def _words(self, bars: Bars) -> str:
         due = due_payments(self.funding, bars)
         if due is None:
-            return (
-                "no funding rates were given, so none was booked; a real position pays or gets it"
-            )
+            return "no rates were given, so none was booked; a real position pays or gets it"
         if not len(due):
             return f"{due.source}: no payment falls into the span of the bars"
         first, last = iso(int(due.time_ms[0])), iso(int(due.time_ms[-1]))

@@ -90,11 +90,10 @@ def test_equals_the_replay_with_partial_fills(tmp_path: Path) -> None:
 
 def test_equals_the_replay_where_the_guard_holds_orders_back(tmp_path: Path) -> None:
     """So near to liquidation that the guard switches on and off again as the price moves."""
-    spec = spec_of("ETHUSDT", leverage=7, liquidation_buffer=D("0.145"), spacing=D("0.002"))
-    bars = june(12, 3, "ETHUSDT")
-    account = {"USDT": D(5_000)}
-    other = played(tmp_path, spec, bars, account, funding=funding("ETHUSDT"))
-    result = backtest(spec, bars, balances=account, funding=funding("ETHUSDT"))
+    spec = spec_of("ETHUSDT", leverage=7, liquidation_buffer=D("0.125"), spacing=D("0.002"))
+    bars, rates = june(22, 2.4, "ETHUSDT"), funding("ETHUSDT")
+    other = played(tmp_path, spec, bars, funding=rates)
+    result = backtest(spec, bars, funding=rates)
     switches = [entry.event for entry in other.entries if isinstance(entry.event, PositionReported)]
     assert len(switches) >= 2, "the guard did not switch both ways, so nothing was tested"
     assert_equal_runs(other, result)
@@ -120,7 +119,7 @@ def test_funding_is_paid_once_at_its_time_at_the_price_before_it() -> None:
     assert result.money.funding == sum(paid.amount for paid in result.payments)
     assert ("funding", "USDT", result.money.funding) in result.ledger_lines
     assert result.money.total == sum(
-        (getattr(result.money, part) for part in ("grid_profit", "floating", "fees", "funding"))
+        getattr(result.money, part) for part in ("grid_profit", "floating", "fees", "funding")
     )
 
 
@@ -133,7 +132,9 @@ def test_funding_is_in_the_curves_from_its_bar_on() -> None:
         told[bars.index_at(payment.time_ms) :] += float(payment.amount)
     assert np.allclose(gained, told, atol=1e-9)
     assert paid.equity_curve[-1] == pytest.approx(float(paid.equity), abs=1e-7)
-    assert paid.equity_at_fills[-1] - free.equity_at_fills[-1] == pytest.approx(told[-1])
+    assert paid.equity_at_fills[-1] - free.equity_at_fills[-1] == pytest.approx(
+        told[bars.index_at(paid.trades[-1].time_ms)]
+    )
     assert np.allclose(paid.curve.cash - free.curve.cash, told, atol=1e-9)
     assert paid.fills == free.fills and free.money.funding == 0
     assert "no rates were given" in free.funding_words and "14 rates" in paid.funding_words
@@ -192,8 +193,10 @@ def crash(fall: float = 0.4, minutes: int = 120) -> Bars:
 
 
 def liquidated(margin: MarginType = MarginType.ISOLATED, **settings: Any) -> BacktestResult:
+    """Leverage 5 over a fall of 40 %, with nothing in the wallet beyond what the start needs."""
     spec = spec_of(leverage=5, spacing=D("0.01"), liquidation_buffer=D(0), **settings)
-    return backtest(spec, crash(), margin=margin, engine="core")
+    plan = plan_grid(spec, instrument("BTCUSDT", Market.FUTURES), D(100_000))
+    return backtest(spec, crash(), margin=margin, balances={"USDT": plan.margin_needed + 1})
 
 
 @pytest.mark.parametrize("margin", list(MarginType))
