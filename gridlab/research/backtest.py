@@ -49,6 +49,7 @@ from gridlab.grid.view import money_at
 from gridlab.money import ZERO, Number, exact, from_float, parse, rounding, text
 from gridlab.research.flows import Flows
 from gridlab.research.futures_run import FuturesSide, MarginWatch, margin_type_of
+from gridlab.research.kernel_futures import FuturesRun, try_futures
 from gridlab.research.kernel_run import KernelRun, try_kernel
 from gridlab.research.outcome import Story
 from gridlab.research.result import BacktestResult
@@ -202,7 +203,9 @@ def _is_worth_loading(bars: Bars) -> bool:
     return "numba" in sys.modules or len(bars) >= LONG_SERIES
 
 
-def _by_kernel(core: _Core) -> KernelRun | str:
+def _by_kernel(core: _Core) -> KernelRun | FuturesRun | str:
+    if core.futures is not None:
+        return try_futures(core.plan, core.bars, core.account, core.rule, core.futures)
     return try_kernel(core.plan, core.bars, core.account, core.rule)
 
 
