@@ -209,9 +209,20 @@ def _by_kernel(core: _Core) -> KernelRun | FuturesRun | str:
     return try_kernel(core.plan, core.bars, core.account, core.rule)
 
 
-def core_story(plan: GridPlan, bars: Bars, account: Mapping[str, Decimal], rule: FillRule) -> Story:
-    """What the core makes of a plan laid at the first bar's open; on futures, without funding."""
-    side = FuturesSide() if plan.spec.market is Market.FUTURES else None
+def core_story(
+    plan: GridPlan,
+    bars: Bars,
+    account: Mapping[str, Decimal],
+    rule: FillRule,
+    side: FuturesSide | None = None,
+) -> Story:
+    """What the core makes of a plan laid at the first bar's open.
+
+    Args:
+        side: on futures, funding and margin; None for isolated margin and no funding.
+    """
+    if side is None and plan.spec.market is Market.FUTURES:
+        side = FuturesSide()
     return _Core(plan, bars, account, rule, None, side).play()
 
 
