@@ -147,6 +147,10 @@ class MarginBooks:
 
     # -- changes --------------------------------------------------------------------------------
 
+    def set_maker_rate(self, maker_rate: Decimal) -> None:
+        """Let orders that rest reserve another fee from now on."""
+        self._maker_rate = max(maker_rate, ZERO)
+
     def count(self, order: PaperOrder, quantity: Decimal) -> None:
         """Add to the sums of open orders, or take off them; a market order never rests."""
         if order.price is None:
