@@ -89,7 +89,7 @@ class Member:
     """One run of the bracket: what it assumed and what came of it, in quote units.
 
     Args:
-        total: change of equity at the last close; `grid_profit`, `floating`, `fees` are its parts.
+        total: change of equity at the last close; the five after it are its parts.
         max_drawdown: deepest fall of equity at closes, a fraction.
         engine: `kernel` or `core`.
     """
@@ -99,6 +99,8 @@ class Member:
     grid_profit: Decimal
     floating: Decimal
     fees: Decimal
+    funding: Decimal
+    liquidation: Decimal
     buys: int
     sells: int
     total_return: float
@@ -114,6 +116,8 @@ class Member:
             grid_profit=money.grid_profit,
             floating=money.floating,
             fees=money.fees,
+            funding=money.funding,
+            liquidation=money.liquidation,
             buys=result.fills.buys,
             sells=result.fills.sells,
             total_return=result.total_return,
