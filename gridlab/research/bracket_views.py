@@ -20,7 +20,7 @@ REMEDIES = {
     "queue_share": "the trades of these days (backtest_trades), or smaller orders",
     "latency_ms": "the trades of these days (backtest_trades), or lines farther apart",
 }
-COLUMNS = ("total", "grid_profit", "floating", "fees")
+COLUMNS = ("total", "grid_profit", "floating", "fees", "funding", "liquidation")
 
 
 def verdict(bracket: Bracket) -> str:
@@ -81,8 +81,8 @@ def bracket_frame(bracket: Bracket) -> pd.DataFrame:
     """One row for each run, the least total first.
 
     Columns: role (pessimistic, expected, optimistic or empty), fill_rule, path, queue_share,
-    latency_ms, total, grid_profit, floating, fees (quote units), total_return, max_drawdown
-    (fractions), buys, sells, engine.
+    latency_ms, total and its parts grid_profit, floating, fees, funding, liquidation (quote units),
+    total_return, max_drawdown (fractions), buys, sells, engine.
     """
     import pandas as pd
 

@@ -15,8 +15,8 @@ What each assumption means, and the direction in which it is usually adverse:
 * queue share: the part of a bar's volume that is ahead of the grid's orders; the rest, spread
   evenly over the three legs of the path, is the most that can fill them.
 * latency: an order that answers a fill arrives late. Bars know the price at open and close only,
-  so every latency below a bar means: what the bar does after the fill passes the answer by. Over
-  trades a latency is exact and costs far less (docs/bars-and-trades.md).
+  so every latency below a third of a bar means: what the bar does after the fill passes the answer
+  by. Over trades a latency is exact and costs far less (docs/bars-and-trades.md).
 
 None of these is monotone in profit: a grid whose lines are closer than its fees loses by each round
 that it is spared to miss, and an order that comes late may be filled at a better price. Therefore
@@ -89,7 +89,7 @@ class Member:
     """One run of the bracket: what it assumed and what came of it, in quote units.
 
     Args:
-        total: change of equity at the last close; `grid_profit`, `floating`, `fees` are its parts.
+        total: change of equity at the last close; the five after it are its parts.
         max_drawdown: deepest fall of equity at closes, a fraction.
         engine: `kernel` or `core`.
     """
@@ -99,6 +99,8 @@ class Member:
     grid_profit: Decimal
     floating: Decimal
     fees: Decimal
+    funding: Decimal
+    liquidation: Decimal
     buys: int
     sells: int
     total_return: float
@@ -114,6 +116,8 @@ class Member:
             grid_profit=money.grid_profit,
             floating=money.floating,
             fees=money.fees,
+            funding=money.funding,
+            liquidation=money.liquidation,
             buys=result.fills.buys,
             sells=result.fills.sells,
             total_return=result.total_return,

@@ -20,26 +20,16 @@ from gridlab.data.bars import Bars
 from gridlab.data.trades import Trades
 from gridlab.domain.events import Replan
 from gridlab.domain.market import Instrument, Interval, Market
-from gridlab.domain.plan import GridPlan, Severity
+from gridlab.domain.plan import GridPlan
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import InvalidInput, InvalidSpec
 from gridlab.exchange.paper import FillRule, PaperBook
 from gridlab.grid.invariants import check
-from gridlab.grid.preflight import plan_grid
 from gridlab.money import Number, exact, from_float, rounding
-from gridlab.research.backtest import (
-    FIRST_CHUNK,
-    LARGEST_CHUNK,
-    PROGRESS_STEPS,
-    Engine,
-    _latency_of,
-    _Run,
-    _share_of,
-    fill_rule_of,
-)
+from gridlab.research.backtest import Engine, fill_rule_of, laid, latency_of, share_of
+from gridlab.research.core_run import FIRST_CHUNK, LARGEST_CHUNK, PROGRESS_STEPS, CoreRun
 from gridlab.research.flows import Flows
 from gridlab.research.result import BacktestResult
-from gridlab.research.venue import Rules, account_for, rules_for
 
 #: How often slots that stand vacant are tried again, as the live cycle does.
 REPLAN_MS = 60_000
@@ -80,16 +70,11 @@ def backtest_trades(
     """
     _check(spec, trades)
     bars = trades.to_bars(interval)
-    rules = Rules(instrument, "the instrument handed in") if instrument else rules_for(bars)
-    plan = plan_grid(spec, rules.instrument, from_float(trades.price[0]))
-    account = account_for(plan, balances)
-    plan = plan_grid(spec, rules.instrument, plan.reference_price, account)
-    failures = [f.message for f in plan.findings if f.severity is Severity.FAIL]
-    if failures:
-        raise InvalidSpec(*failures)
-    rule, share = fill_rule_of(fill_rule), _share_of(participation)
+    # The first bar opens at the first trade's price.
+    rules, plan, account = laid(spec, bars, instrument, balances)
+    rule, share = fill_rule_of(fill_rule), share_of(participation)
     book = PaperBook({spec.symbol: rules.instrument}, account, fees=spec.fees, fill_rule=rule)
-    run = _TapeRun(plan, bars, trades, book, share, _latency_of(latency_ms))
+    run = _TapeRun(plan, bars, trades, book, share, latency_of(latency_ms))
     run.play(progress)
     story = run.story()
     return BacktestResult(
@@ -120,7 +105,7 @@ def _check(spec: GridSpec, trades: Trades) -> None:
         raise InvalidInput(f"there is no trade of {trades.symbol} to run over; widen the span")
 
 
-class _TapeRun(_Run):
+class _TapeRun(CoreRun):
     """One grid on one paper account, and where in the trades it stands."""
 
     def __init__(
