@@ -33,7 +33,7 @@ _PARTS = (
     ("inventory", "inventory", "what is still held, at the last close, minus what it cost"),
     ("fees", "fees", "what the venue took"),
     ("funding", "funding", "received minus paid"),
-    ("liquidation", "final sale", "result of selling what was held"),
+    ("liquidation", "forced sale", "result of selling what was held"),
     ("total", "change of equity", "the sum, exactly"),
 )
 
@@ -82,7 +82,7 @@ def _summary(
 ) -> str:
     first, *rest = summary(result, metrics)
     words = [f'<p class="lead">{escape(first)}</p>', *(f"<p>{escape(one)}</p>" for one in rest)]
-    doubts = []
+    doubts = list(result.warnings)
     if bracket is not None and not bracket.is_decided:
         doubts.append(bracket.verdict)
     if theory is not None and not theory.is_plausible:
@@ -108,7 +108,8 @@ def _parts(result: Outcome, metrics: Metrics) -> str:
     rows = []
     for key, name, words in _PARTS:
         value = getattr(metrics.parts, key)
-        if key in ("funding", "liquidation") and not value:
+        is_told = key == "funding" and result.funding_words
+        if key in ("funding", "liquidation") and not value and not is_told:
             continue
         share = signed_percent(float(value) / float(result.money.investment))
         rows.append(
@@ -119,6 +120,7 @@ def _parts(result: Outcome, metrics: Metrics) -> str:
     head = ("", result.quote, "of the investment", "")
     key = [("profit", "grid profit"), ("stock", "inventory"), ("fees", "fees")]
     key += [("funding", "funding")] if metrics.parts.funding else []
+    key += [("forced", "forced sale")] if metrics.parts.liquidation else []
     return _section(
         "Where the money came from",
         _table(head, rows),

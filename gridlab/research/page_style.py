@@ -47,7 +47,7 @@ tr.sum td{font-weight:600;border-top:2px solid var(--rule)}
 .key i:first-child{margin-left:0}
 i.buy{background:var(--buy)}i.sell{background:var(--sell)}i.grid{background:var(--grid)}
 i.hold{background:var(--hold)}i.stock{background:var(--stock)}i.profit{background:var(--buy)}
-i.fees{background:var(--fees)}i.funding{background:var(--hold)}i.total{background:var(--ink)}
+i.fees{background:var(--fees)}i.funding{background:var(--hold)}i.forced{background:var(--sell)}i.total{background:var(--ink)}
 svg{display:block;width:100%;height:auto}
 svg text{font-size:11px;fill:var(--dim)}
 svg .rule{stroke:var(--rule);stroke-width:1;fill:none}
@@ -57,6 +57,7 @@ svg .line.hold{stroke:var(--hold);stroke-dasharray:4 3;stroke-width:1.2}
 svg .area{stroke:none;fill-opacity:.42}
 svg .area.sell{fill:var(--sell)}svg .area.stock{fill:var(--stock)}svg .area.profit{fill:var(--buy)}
 svg .area.fees{fill:var(--fees)}svg .area.funding{fill:var(--hold)}
+svg .area.forced{fill:var(--sell)}
 svg .candle{stroke-width:.8;opacity:.6}
 svg .candle.buy{stroke:var(--buy);fill:var(--buy)}svg .candle.sell{stroke:var(--sell);
  fill:var(--sell)}

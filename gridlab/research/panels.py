@@ -145,6 +145,7 @@ def parts_figure(result: Outcome, height: int) -> go.Figure:
         ("inventory", curve.inventory, STOCK),
         ("fees", curve.fees, FEES),
         ("funding", curve.funding, HOLD),
+        ("forced sale", curve.liquidation, SELL),
     )
     for name, values, colour in parts:
         moments, shown = with_breaks(curve.time_ms[kept], values[kept], result.bars)

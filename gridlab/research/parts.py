@@ -33,7 +33,7 @@ class Parts:
         inventory: what is still held, at the last close, minus what it cost.
         fees: what the venue took; below zero unless it pays rebates.
         funding: received minus paid.
-        liquidation: result of a final sale; zero while the grid stands.
+        liquidation: result of a final or a forced sale; zero while the grid stands.
 
     Raises:
         InvariantError: they do not add up.
@@ -107,6 +107,7 @@ class PartsCurve(NamedTuple):
     inventory: FloatArray
     fees: FloatArray
     funding: FloatArray
+    liquidation: FloatArray
 
 
 def trade_profits(result: Outcome) -> FloatArray:
@@ -184,10 +185,14 @@ def parts_curve(result: Outcome) -> PartsCurve:
         return np.repeat(np.concatenate(([0.0], np.cumsum(steps))), edges)
 
     profit, fees = at_closes(trade_profits(result)), at_closes(trade_fees(result))
-    funding = np.zeros(len(result.bars))
-    earned = result.equity_curve - float(result.money.investment)
+    funding = result.flows.paid_by_bar(len(result.bars))
     times = result.bars.open_time_ms + (result.bars.interval.ms - 1)
-    return PartsCurve(times, profit, earned - profit - fees - funding, fees, funding)
+    forced = np.zeros(len(result.bars))
+    if result.liquidation is not None:
+        forced[times >= result.liquidation.time_ms] = float(result.money.liquidation)
+    earned = result.equity_curve - float(result.money.investment)
+    inventory = earned - profit - fees - funding - forced
+    return PartsCurve(times, profit, inventory, fees, funding, forced)
 
 
 def _stock_of(result: Outcome) -> tuple[FloatArray, float]:

@@ -133,6 +133,7 @@ def parts_picture(result: Outcome) -> str:
         ("stock", curve.inventory[kept]),
         ("fees", curve.fees[kept]),
         ("funding", curve.funding[kept]),
+        ("forced", curve.liquidation[kept]),
     )
     gains = sum(np.maximum(values, 0) for _, values in stacks)
     losses = sum(np.minimum(values, 0) for _, values in stacks)

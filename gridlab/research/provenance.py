@@ -77,7 +77,10 @@ def assumption_rows(result: Outcome) -> Rows:
     if result.participation is not None:
         limit = f"at most {percent(result.participation)} of a bar's volume"
     latency = f"{result.latency_ms} ms" if result.latency_ms else "none"
+    futures = [("margin", f"{result.margin}, leverage {result.spec.leverage}")]
+    futures += [("funding", result.funding_words)]
     return [
+        *(futures if result.funding_words else []),
         ("an order fills", _FILLS[FillRule(result.fill_rule)]),
         ("inside a bar", _PATHS[result.path]),
         ("size", limit),

@@ -18,7 +18,7 @@ SHORT_HOLES = 0.001
 def summary(result: Outcome, metrics: Metrics) -> list[str]:
     """The result in words, the most important first."""
     found = [_earned(result, metrics), _made_of(result, metrics), _fell(result, metrics)]
-    found += [_stayed(metrics), _believe(result, metrics)]
+    found += [_lent(result), _stayed(metrics), _believe(result, metrics)]
     return [sentence for sentence in found if sentence]
 
 
@@ -44,7 +44,7 @@ def _made_of(result: Outcome, metrics: Metrics) -> str:
     if not math.isnan(metrics.fees_of_gross):
         share = f", {percent(metrics.fees_of_gross, 1)} of it"
     funding = f", funding {signed(parts.funding)}" if parts.funding else ""
-    closed = f", the final sale {signed(parts.liquidation)}" if parts.liquidation else ""
+    closed = f", the forced sale {signed(parts.liquidation)}" if parts.liquidation else ""
     worth = "more" if parts.inventory >= 0 else "less"
     return (
         f"{metrics.round_trips:,} purchases were sold again. Selling higher than it bought earned "
@@ -63,6 +63,16 @@ def _fell(result: Outcome, metrics: Metrics) -> str:
     return (
         f"At worst equity fell {percent(metrics.max_drawdown)}, from {when(metrics.peak_ms)} to "
         f"{when(metrics.trough_ms)} UTC, {back}; holding fell {percent(metrics.hold_drawdown)}."
+    )
+
+
+def _lent(result: Outcome) -> str:
+    if not result.funding_words:
+        return ""
+    return (
+        f"On futures at leverage {result.spec.leverage} the start needed "
+        f"{amount(result.plan.margin_needed)} {result.quote} of {result.margin} margin, on which "
+        f"the grid returned {signed_percent(result.return_on_margin)}."
     )
 
 
