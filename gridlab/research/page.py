@@ -81,8 +81,9 @@ def _summary(
     result: Outcome, metrics: Metrics, theory: Theory | None, bracket: Bracket | None
 ) -> str:
     first, *rest = summary(result, metrics)
-    words = [f'<p class="lead">{escape(first)}</p>', *(f"<p>{escape(one)}</p>" for one in rest)]
-    doubts = list(result.warnings)
+    words = [f'<p class="alarm">{escape(one)}</p>' for one in result.warnings]
+    words += [f'<p class="lead">{escape(first)}</p>', *(f"<p>{escape(one)}</p>" for one in rest)]
+    doubts = []
     if bracket is not None and not bracket.is_decided:
         doubts.append(bracket.verdict)
     if theory is not None and not theory.is_plausible:

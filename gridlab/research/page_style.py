@@ -27,6 +27,7 @@ p{margin:0 0 8px;max-width:78ch}
 .tiles b{font-size:19px;font-weight:600;white-space:nowrap}
 .tiles b,table{font-variant-numeric:tabular-nums}
 .up{color:var(--buy)}.down{color:var(--sell)}.dim{color:var(--dim)}
+.alarm{border-left:4px solid var(--sell);color:var(--sell);font-weight:600;padding:4px 12px}
 .warn{background:var(--warnback);color:var(--warn);border-radius:6px;padding:8px 12px}
 table{border-collapse:collapse;width:100%}
 th,td{padding:4px 14px 4px 0;text-align:right;vertical-align:top;

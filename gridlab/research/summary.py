@@ -45,12 +45,15 @@ def _made_of(result: Outcome, metrics: Metrics) -> str:
         share = f", {percent(metrics.fees_of_gross, 1)} of it"
     funding = f", funding {signed(parts.funding)}" if parts.funding else ""
     closed = f", the forced sale {signed(parts.liquidation)}" if parts.liquidation else ""
-    worth = "more" if parts.inventory >= 0 else "less"
+    held = "nothing is held any more"
+    if result.money.base_held:
+        worth = "more" if parts.inventory >= 0 else "less"
+        held = f"what is still held is worth {amount(abs(parts.inventory))} {quote} {worth} "
+        held += "than it cost"
     return (
-        f"{metrics.round_trips:,} purchases were sold again. Selling higher than it bought earned "
-        f"{amount(parts.grid_profit)} {quote}, fees took {amount(abs(parts.fees))}{share}"
-        f"{funding}{closed}, and what is still held is worth {amount(abs(parts.inventory))} "
-        f"{quote} {worth} than it cost."
+        f"{metrics.round_trips:,} of {metrics.buys:,} purchases were sold again. Selling higher "
+        f"than it bought earned {amount(parts.grid_profit)} {quote}, fees took "
+        f"{amount(abs(parts.fees))}{share}{funding}{closed}, and {held}."
     )
 
 
