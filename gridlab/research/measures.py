@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from gridlab.research.figures import Metrics
-from gridlab.research.metrics import FloatArray, longest_wait, max_drawdown, running_max
+from gridlab.research.metrics import FloatArray, IntArray, heights, longest_wait, max_drawdown
 from gridlab.research.outcome import Outcome
 from gridlab.research.parts import Parts, fills_by_level
 from gridlab.research.returns import (
@@ -97,8 +97,8 @@ def _daily(result: Outcome) -> dict[str, tuple[float, str]]:
     """What follows from daily returns; each as (value, why there is none)."""
     own, market, lost = _returns(result)
     count, single = len(own), len(own.single)
-    height = np.cumprod(np.concatenate(([1.0], 1.0 + own.value)))
-    wet = np.count_nonzero(height < running_max(height)) / count if count else NAN
+    grown = np.concatenate(([1.0], 1.0 + own.value)).cumprod()
+    wet = (1 + count - len(heights(grown))) / count if count else NAN
     short = lost or (
         f"{count} daily returns are too few; {LEAST_RETURNS} are needed"
         if count < LEAST_RETURNS
@@ -155,8 +155,12 @@ def _outside(result: Outcome) -> dict[str, float]:
 def _longest_under_water(result: Outcome) -> int:
     """Milliseconds of the longest stay below a height, at closes."""
     opened, width = result.bars.open_time_ms, result.bars.interval.ms
-    times = np.concatenate((opened[:1], opened + (width - 1)))
-    return longest_wait(result.equity_curve, float(result.money.investment), times)
+
+    def moment(position: IntArray) -> IntArray:
+        closes = opened[np.maximum(position - 1, 0)] + (width - 1)
+        return np.where(position == 0, opened[0], closes)
+
+    return longest_wait(result.equity_curve, float(result.money.investment), moment)
 
 
 def _exposure(result: Outcome) -> dict[str, float]:

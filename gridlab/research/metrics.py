@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
+IntArray: TypeAlias = npt.NDArray[np.int64]
 
 #: Values that `running_max` looks at together: a block without a new height costs one comparison.
 BLOCK = 512
@@ -53,19 +55,37 @@ def running_max(values: FloatArray) -> FloatArray:
     return result
 
 
-def longest_wait(values: FloatArray, first: float, times: npt.NDArray[np.int64]) -> int:
+def heights(values: FloatArray) -> IntArray:
+    """Positions of the values that no value before them exceeds, ascending; the first is one.
+
+    Blocks whose highest value lies below an earlier one have none, and are not looked into.
+    """
+    starts = np.arange(0, len(values), BLOCK)
+    tops = np.maximum.reduceat(values, starts)
+    before = np.concatenate(([-np.inf], np.maximum.accumulate(tops)[:-1]))
+    found = []
+    for block in np.flatnonzero(tops >= before).tolist():
+        start = block * BLOCK
+        part = values[start : start + BLOCK]
+        highest = np.maximum(np.maximum.accumulate(part), before[block])
+        found.append(start + np.flatnonzero(part >= highest))
+    return np.concatenate(found).astype(np.int64)
+
+
+def longest_wait(values: FloatArray, first: float, moment: Callable[[IntArray], IntArray]) -> int:
     """The longest time below a height: until it was reached again, or until the last value.
 
     Args:
         first: the value before all others; it counts as reached.
-        times: one more than there are values, the time of `first` in front.
+        moment: the times of positions, where 0 is `first` and i + 1 is `values[i]`.
     """
-    is_high = values >= np.maximum(running_max(values), first)
-    reached = np.concatenate(([0], np.flatnonzero(is_high) + 1, [len(values)]))
-    is_wait = np.diff(reached) > 1
+    top = heights(values)
+    top = top[values[top] >= first] + 1
+    ends = np.concatenate(([0], top, [len(values)]))
     # The last stretch ends without a height, so one value of it is below already.
-    is_wait[-1] = not is_high[-1]
-    waits = np.diff(times[reached])[is_wait]
+    is_wait = np.diff(ends) > 1
+    is_wait[-1] = ends[-1] > ends[-2]
+    waits = np.diff(moment(ends))[is_wait]
     return int(waits.max()) if len(waits) else 0
 
 

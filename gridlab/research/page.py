@@ -119,14 +119,14 @@ def _parts(result: Outcome, metrics: Metrics) -> str:
             f'<td class="dim left wrap says">{escape(words)}</td></tr>'
         )
     head = ("", result.quote, "of the investment", "")
-    key = [("profit", "grid profit"), ("stock", "inventory"), ("fees", "fees")]
-    key += [("funding", "funding")] if metrics.parts.funding else []
-    key += [("forced", "forced sale")] if metrics.parts.liquidation else []
+    colours = [("profit", "grid profit"), ("stock", "inventory"), ("fees", "fees")]
+    colours += [("funding", "funding")] if metrics.parts.funding else []
+    colours += [("forced", "forced sale")] if metrics.parts.liquidation else []
     return _section(
         "Where the money came from",
         _table(head, rows),
         "<h3>Over time: gains upwards, losses downwards</h3>",
-        _key([*key, ("total", "change of equity")]),
+        _key([*colours, ("total", "change of equity")]),
         pictures.parts_picture(result),
     )
 

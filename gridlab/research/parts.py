@@ -133,7 +133,8 @@ def trade_profits(result: Outcome) -> FloatArray:
 
     def cost(units: FloatArray) -> FloatArray:
         first = np.minimum(units, stock[slot])
-        return first * price + (units - first) * lower
+        paid: FloatArray = first * price + (units - first) * lower
+        return paid
 
     profits[order] = quantity * flows.price[order] - (cost(sold) - cost(before))
     return profits
@@ -144,7 +145,8 @@ def trade_fees(result: Outcome) -> FloatArray:
     flows = result.flows
     token = float(result.spec.fees.third_price)
     worth = np.where(flows.is_base_fee, flows.price, np.where(flows.is_token_fee, token, 1.0))
-    return 0.0 - flows.fee * worth
+    paid: FloatArray = 0.0 - flows.fee * worth
+    return paid
 
 
 def rounds_by_slot(result: Outcome) -> IntArray:
@@ -219,4 +221,5 @@ def _sums_within(group: npt.NDArray[np.generic], values: FloatArray) -> FloatArr
     sums = np.cumsum(values)
     starts = np.flatnonzero(np.concatenate(([True], group[1:] != group[:-1])))
     offsets = np.concatenate(([0.0], sums[starts[1:] - 1]))
-    return sums - np.repeat(offsets, np.diff(np.concatenate((starts, [len(values)]))))
+    within: FloatArray = sums - np.repeat(offsets, np.diff(np.concatenate((starts, [len(values)]))))
+    return within

@@ -6,6 +6,7 @@ The same subjects as `panels`, as plain SVG. Each returns one `<svg>` text.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 import numpy as np
 
@@ -76,7 +77,7 @@ def _beside(panel: Panel, levels: Sequence[LevelFills], side: float, gap: float)
         bars = svg.bar(counts, 0, level.buys, low, high, "buy")
         bars += svg.bar(counts, level.buys, both, low, high, "sell")
         bars += svg.bar(profit, 0, level.profit, low, high, "grid")
-        tip = svg.escape(f"{words}, {amount(level.profit)} earned")
+        tip = escape(f"{words}, {amount(level.profit)} earned")
         parts.append(f"<g><title>{tip}</title>{bars}</g>")
     bottom = panel.top + panel.height + 15
     for area, words, top in ((counts, "fills", f"{most:,}"), (profit, "profit", amount(gain, 0))):

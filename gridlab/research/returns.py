@@ -40,7 +40,8 @@ class Returns:
     @property
     def single(self) -> FloatArray:
         """The returns that span one day."""
-        return self.value[self.days == 1]
+        single: FloatArray = self.value[self.days == 1]
+        return single
 
     @property
     def mean(self) -> float:

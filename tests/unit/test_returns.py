@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,6 +45,7 @@ def long_curves() -> list[np.ndarray]:
 def test_blocks_give_what_walking_gives(curve: np.ndarray) -> None:
     height = np.maximum.accumulate(curve)
     assert np.array_equal(metrics.running_max(curve), height)
+    assert np.array_equal(metrics.heights(curve), np.flatnonzero(curve >= height))
     below = curve / height - 1
     trough = int(below.argmin())
     peak = int(curve[: trough + 1].argmax())
@@ -86,14 +88,21 @@ def test_a_fall_that_is_not_over_has_no_recovery() -> None:
     assert metrics.worst_drawdowns(np.array([1.0, 2.0, 2.0])) == []
 
 
+def test_the_longest_wait_of_a_long_curve() -> None:
+    for curve in long_curves():
+        levels = curve[:6_000].tolist()
+        first = float(np.mean(levels))
+        found = metrics.longest_wait(curve[:6_000], first, lambda place: 10 * place)
+        assert found == naive_wait(levels, first)
+
+
 @given(CURVES, st.integers(1, 60))
 def test_longest_wait_counts_from_a_height_to_its_return(levels: list[int], first: int) -> None:
-    times = 10 * np.arange(len(levels) + 1)
-    found = metrics.longest_wait(np.array(levels, np.float64), first, times)
+    found = metrics.longest_wait(np.array(levels, np.float64), first, lambda place: 10 * place)
     assert found == naive_wait(levels, first)
 
 
-def naive_wait(levels: list[int], first: int) -> int:
+def naive_wait(levels: list[Any], first: float) -> int:
     longest, top, since, is_below = 0, first, 0, False
     for place, value in enumerate(levels, start=1):
         now = 10 * place
