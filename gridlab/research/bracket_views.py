@@ -68,8 +68,8 @@ def caution(bracket: Runs) -> str:
     adverse = (
         "Here the run with every adverse assumption is the least."
         if bracket.adverse_is_least
-        else "Here the run with every adverse assumption is not the least: what is spared of "
-        "rounds, or filled late at a better price, outweighs it."
+        else "Here the run with every adverse assumption is not the least: rounds that lose and "
+        "are missed, or late fills at a better price, outweigh the rest."
     )
     return (
         f"The ends are the least and the most of {len(bracket.members)} runs, not bounds: inside a "
@@ -229,11 +229,11 @@ def bracket_figure(bracket: Runs, height: int = 320) -> go.Figure:
             showlegend=False,
         )
     )
-    marks = (
-        ("this backtest", float(bracket.expected.total), plots.STOCK),
-        ("holding", bracket.hold_profit, plots.HOLD),
-        ("nothing", 0.0, plots.INK),
-    )
+    marks = [("this backtest", float(bracket.expected.total), plots.STOCK)]
+    others = (("holding", bracket.hold_profit, plots.HOLD), ("nothing", 0.0, plots.INK))
+    near, far = lows[0] - (highs[0] - lows[0]), highs[0] + (highs[0] - lows[0])
+    # A mark far from the range would press it to a stroke; the verdict tells it in words.
+    marks += [mark for mark in others if near <= mark[1] <= far]
     for name, value, colour in marks:
         figure.add_trace(
             go.Scatter(
