@@ -118,6 +118,11 @@ class Trades:
         """Whether the source tells the trades' ids, so that a gap would be seen."""
         return len(self) > 0 and bool((self.id >= 0).all())
 
+    @property
+    def has_sides(self) -> bool:
+        """Whether buyers rested in some trades and sellers in others, as in any real record."""
+        return bool(self.is_buyer_maker.any() and not self.is_buyer_maker.all())
+
     def gaps(self) -> list[tuple[int, int]]:
         """(index of the trade after it, how many ids are missing) of each gap in the ids.
 

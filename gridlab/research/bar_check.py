@@ -38,6 +38,7 @@ class Row:
     latency_ms: int
     result: Outcome
     truth: Outcome
+    by_side: bool = False
 
     @property
     def fills(self) -> int:
@@ -80,14 +81,19 @@ class BarCheck:
     rows: tuple[Row, ...]
 
     def row(
-        self, source: str, fill_rule: str = "touch", path: str = "", latency_ms: int = 0
+        self,
+        source: str,
+        fill_rule: str = "touch",
+        path: str = "",
+        latency_ms: int = 0,
+        by_side: bool = False,
     ) -> Row:
         """The row of this model; the path is empty for runs over trades."""
+        wanted = (source, fill_rule, path, latency_ms, by_side)
         return next(
             row
             for row in self.rows
-            if (row.source, row.fill_rule, row.path, row.latency_ms)
-            == (source, fill_rule, path, latency_ms)
+            if (row.source, row.fill_rule, row.path, row.latency_ms, row.by_side) == wanted
         )
 
     @property
@@ -107,9 +113,9 @@ class BarCheck:
     def to_frame(self) -> pd.DataFrame:
         """One row for each run.
 
-        Columns: source, fill_rule, path, latency_ms, buys, sells, grid_profit, floating, fees,
-        total, error (total less that of the trades under the same fill rule and latency, quote
-        units), found, invented (fractions of fills, see `Row`).
+        Columns: source, fill_rule, path, latency_ms, by_side, buys, sells, grid_profit, floating,
+        fees, total, error (total less that of the trades under the same fill rule and latency,
+        quote units), found, invented (fractions of fills, see `Row`).
         """
         import pandas as pd
 
@@ -117,7 +123,8 @@ class BarCheck:
 
     def __repr__(self) -> str:
         lines = [
-            f"  {row.source:<7}{row.fill_rule:<8}{row.path:<11}{row.latency_ms:>5} ms "
+            f"  {row.source:<7}{row.fill_rule:<8}{'by side' if row.by_side else row.path:<11}"
+            f"{row.latency_ms:>5} ms "
             f"{row.fills:>7,} fills {signed(row.result.money.total):>11}"
             + ("" if row.result is row.truth else f"  off by {signed(row.error)}")
             for row in self.rows
@@ -133,6 +140,7 @@ def _record(row: Row) -> dict[str, Any]:
         "fill_rule": str(row.fill_rule),
         "path": str(row.path),
         "latency_ms": row.latency_ms,
+        "by_side": row.by_side,
         "buys": row.result.fills.buys,
         "sells": row.result.fills.sells,
         **{n: float(getattr(money, n)) for n in ("grid_profit", "floating", "fees", "total")},
@@ -167,6 +175,9 @@ def check_bars(
             }
             truth = backtest_trades(spec, trades, interval=width, **options)
             rows.append(Row("trades", rule, "", latency, truth, truth))
+            if rule is FillRule.THROUGH and not latency and trades.has_sides:
+                sure = backtest_trades(spec, trades, interval=width, by_side=True, **options)
+                rows.append(Row("trades", rule, "", 0, sure, sure, by_side=True))
             for path in BarPath if not latency else (BarPath.STATED, BarPath.CONTRARY):
                 found = backtest(spec, bars, path=path, **options)
                 rows.append(Row("bars", rule, path, latency, found, truth))

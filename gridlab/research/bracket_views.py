@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gridlab.money import text
-from gridlab.research.brackets import NAMES, Bracket, Member
+from gridlab.research.bracket_runs import NAMES, Member, Runs
 from gridlab.research.words import percent, signed, signed_percent
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ REMEDIES = {
 COLUMNS = ("total", "grid_profit", "floating", "fees", "funding", "liquidation")
 
 
-def verdict(bracket: Bracket) -> str:
+def verdict(bracket: Runs) -> str:
     """Whether the bars decide that the grid earns, what decides it, and how holding compares."""
     quote = bracket.result.quote
     low, high = bracket.pessimistic.total, bracket.optimistic.total
@@ -39,7 +39,7 @@ def verdict(bracket: Bracket) -> str:
     return " ".join((first, _driver(bracket), _against_hold(bracket)))
 
 
-def _driver(bracket: Bracket) -> str:
+def _driver(bracket: Runs) -> str:
     if not bracket.driver:
         return "No assumption moves the result."
     swing = bracket.swings[bracket.driver]
@@ -54,7 +54,7 @@ def _driver(bracket: Bracket) -> str:
     return sentence + "."
 
 
-def _against_hold(bracket: Bracket) -> str:
+def _against_hold(bracket: Runs) -> str:
     better = sum(float(member.total) > bracket.hold_profit for member in bracket.members)
     count = len(bracket.members)
     often = {0: "in none of the runs", count: "in all of the runs"}.get(
@@ -63,13 +63,13 @@ def _against_hold(bracket: Bracket) -> str:
     return f"It beats holding ({signed(bracket.hold_profit)} {bracket.result.quote}) {often}."
 
 
-def caution(bracket: Bracket) -> str:
+def caution(bracket: Runs) -> str:
     """What the ends of the range are, and are not."""
     adverse = (
         "Here the run with every adverse assumption is the least."
         if bracket.adverse_is_least
-        else "Here the run with every adverse assumption is not the least: what is spared of "
-        "rounds, or filled late at a better price, outweighs it."
+        else "Here the run with every adverse assumption is not the least: rounds that lose and "
+        "are missed, or late fills at a better price, outweigh the rest."
     )
     return (
         f"The ends are the least and the most of {len(bracket.members)} runs, not bounds: inside a "
@@ -77,7 +77,7 @@ def caution(bracket: Bracket) -> str:
     )
 
 
-def bracket_frame(bracket: Bracket) -> pd.DataFrame:
+def bracket_frame(bracket: Runs) -> pd.DataFrame:
     """One row for each run, the least total first.
 
     Columns: role (pessimistic, expected, optimistic or empty), fill_rule, path, queue_share,
@@ -105,19 +105,19 @@ def bracket_frame(bracket: Bracket) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _role(bracket: Bracket, member: Member) -> str:
+def _role(bracket: Runs, member: Member) -> str:
     roles = {"pessimistic": bracket.pessimistic, "optimistic": bracket.optimistic}
     if member is bracket.expected:
         return "expected"
     return next((name for name, other in roles.items() if other is member), "")
 
 
-def bracket_dict(bracket: Bracket) -> dict[str, Any]:
+def bracket_dict(bracket: Runs) -> dict[str, Any]:
     """The bracket as plain JSON values; exact amounts are strings of all their digits."""
     return {
         "symbol": bracket.result.symbol,
         "is_decided": bracket.is_decided,
-        "verdict": bracket.verdict,
+        "verdict": verdict(bracket),
         "driver": bracket.driver,
         "swings": {name: text(swing) for name, swing in bracket.swings.items()},
         "hold_profit": bracket.hold_profit,
@@ -143,7 +143,7 @@ def _member_dict(member: Member) -> dict[str, Any]:
     }
 
 
-def _shown(bracket: Bracket) -> list[tuple[str, Member]]:
+def _shown(bracket: Runs) -> list[tuple[str, Member]]:
     return [
         ("pessimistic", bracket.pessimistic),
         ("expected", bracket.expected),
@@ -151,7 +151,7 @@ def _shown(bracket: Bracket) -> list[tuple[str, Member]]:
     ]
 
 
-def bracket_text(bracket: Bracket) -> str:
+def bracket_text(bracket: Runs) -> str:
     """The three members, the verdict and the caution as plain text."""
     quote = bracket.result.quote
     rows = [
@@ -160,10 +160,10 @@ def bracket_text(bracket: Bracket) -> str:
         for name, member in _shown(bracket)
     ]
     head = f"Bracket of {bracket.result.symbol}, {len(bracket.members)} runs"
-    return "\n".join([head, *rows, bracket.verdict, caution(bracket)])
+    return "\n".join([head, *rows, verdict(bracket), caution(bracket)])
 
 
-def bracket_card(bracket: Bracket) -> str:
+def bracket_card(bracket: Runs) -> str:
     """The verdict first, then the three members, then what each assumption moves."""
     from html import escape
 
@@ -198,13 +198,13 @@ def bracket_card(bracket: Bracket) -> str:
         f"{bracket.result.symbol} · what the bars decide",
         f"{len(bracket.members)} runs of one grid on {len(bracket.result.bars):,} bars of "
         f"{bracket.result.bars.interval}",
-        f"<p{tone}>{escape(bracket.verdict)}</p>",
+        f"<p{tone}>{escape(verdict(bracket))}</p>",
         table,
         cards._note(notes),
     )
 
 
-def bracket_figure(bracket: Bracket, height: int = 320) -> go.Figure:
+def bracket_figure(bracket: Runs, height: int = 320) -> go.Figure:
     """Horizontal ranges over profit: all runs, then each assumption with all else equal."""
     import plotly.graph_objects as go
 
@@ -229,11 +229,11 @@ def bracket_figure(bracket: Bracket, height: int = 320) -> go.Figure:
             showlegend=False,
         )
     )
-    marks = (
-        ("this backtest", float(bracket.expected.total), plots.STOCK),
-        ("holding", bracket.hold_profit, plots.HOLD),
-        ("nothing", 0.0, plots.INK),
-    )
+    marks = [("this backtest", float(bracket.expected.total), plots.STOCK)]
+    others = (("holding", bracket.hold_profit, plots.HOLD), ("nothing", 0.0, plots.INK))
+    near, far = lows[0] - (highs[0] - lows[0]), highs[0] + (highs[0] - lows[0])
+    # A mark far from the range would press it to a stroke; the verdict tells it in words.
+    marks += [mark for mark in others if near <= mark[1] <= far]
     for name, value, colour in marks:
         figure.add_trace(
             go.Scatter(

@@ -118,7 +118,7 @@ class Theory:
     def _lines(self) -> Iterator[Line]:
         result, spec = self.result, self.result.spec
         break_even = float(theory.break_even_spacing(spec.fees.maker, spec.fees.mode))
-        yield Line("spacing, break-even against own", 100 * break_even, 100 * self.spacing, "%")
+        yield Line("spacing against break-even", 100 * break_even, 100 * self.spacing, "%")
         yield self.fills
         yield Line(
             "rounds a day",

@@ -44,6 +44,7 @@ def backtest_trades(
     balances: Mapping[str, Number] | None = None,
     participation: Number | None = None,
     latency_ms: int = 0,
+    by_side: bool = False,
     interval: Interval | str = Interval.M1,
     progress: Callable[[float], None] | None = None,
 ) -> BacktestResult:
@@ -58,6 +59,9 @@ def backtest_trades(
         participation: the fraction of each trade's quantity that may fill the grid's orders; None
             fills without limit.
         latency_ms: how long an order is on its way after the fill that caused it.
+        by_side: with `through`, a trade at an order's price fills it too when it was set off from
+            the order's own side: a buyer who takes at 99 found the best offer there, and while a
+            bid rests at 99 none can stand. The surest end of the queue that trades can tell.
         interval: of the bars, made of the same trades, over which the result shows its curves.
         progress: called now and then with the fraction of the trades that is done, 0 to 1.
 
@@ -73,8 +77,14 @@ def backtest_trades(
     # The first bar opens at the first trade's price.
     rules, plan, account = laid(spec, bars, instrument, balances)
     rule, share = fill_rule_of(fill_rule), share_of(participation)
+    if by_side and (rule is not FillRule.THROUGH or not trades.has_sides):
+        raise InvalidInput(
+            "by_side is for fill_rule='through' and for trades that tell who set them off; leave "
+            "it out here"
+        )
     book = PaperBook({spec.symbol: rules.instrument}, account, fees=spec.fees, fill_rule=rule)
     run = _TapeRun(plan, bars, trades, book, share, latency_of(latency_ms))
+    run.by_side = by_side
     run.play(progress)
     story = run.story()
     return BacktestResult(
@@ -119,6 +129,7 @@ class _TapeRun(CoreRun):
     ) -> None:
         super().__init__(plan, bars, book, participation, latency_ms=latency_ms)
         self._tape = trades
+        self.by_side = False
         self.time_ms = int(trades.time_ms[0])
         self._replan_ms = self.time_ms + REPLAN_MS
 
@@ -195,5 +206,11 @@ class _TapeRun(CoreRun):
         if self._participation is not None:
             with rounding():
                 volume = from_float(self._tape.quantity[at]) * self._participation
-        self.book.walk(self.symbol, from_float(self._tape.price[at]), self.time_ms, volume)
+        price = from_float(self._tape.price[at])
+        if self.by_side:
+            tick = self.plan.instrument.tick_size
+            beyond = price + tick if self._tape.is_buyer_maker[at] else price - tick
+            # Fills what rests at the very price on the side that set the trade off.
+            self.book.walk(self.symbol, max(beyond, tick), self.time_ms, volume)
+        self.book.walk(self.symbol, price, self.time_ms, volume)
         self._settle()

@@ -17,7 +17,8 @@ from gridlab.domain.spec import GridSpec
 from gridlab.errors import InvalidInput
 from gridlab.exchange.paper import FillRule
 from gridlab.research.backtest import BacktestResult, backtest
-from gridlab.research.brackets import NAMES, Assumptions, Bracket
+from gridlab.research.bracket_runs import NAMES, Assumptions
+from gridlab.research.brackets import Bracket
 
 DAY_MS = 86_400_000
 START_MS = 1_772_323_200_000  # 2026-03-01

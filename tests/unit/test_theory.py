@@ -212,7 +212,7 @@ def test_the_lines_are_the_formulas_of_the_result() -> None:
     )
     assert lines["profit"].expected == float(money.fees)
     assert lines["days in range"].simulated == pytest.approx(7.0)
-    own = lines["spacing, break-even against own"]
+    own = lines["spacing against break-even"]
     assert own.expected == pytest.approx(0.2002, rel=1e-3) and own.simulated > own.expected
     exit_days = lines["first leaves the range after"]
     expected = log(50_000 / float(result.lines[0])) * log(float(result.lines[-1]) / 50_000)

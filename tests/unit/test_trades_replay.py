@@ -93,6 +93,31 @@ def test_through_fills_only_what_the_price_passes() -> None:
         assert [t.time_ms for t in result.trades[1:]] == [time_ms]
 
 
+def test_who_took_at_a_price_tells_that_the_other_side_is_gone() -> None:
+    """A bid at 99 and an offer at 101: a buyer who takes at 99 found an offer there, so the bid is
+    gone; a seller who gives at 99 only met the bids, of which ours may be the last."""
+    spec = GridSpec(
+        "BTCUSDT", 4, spacing=Decimal("0.01"), quantity=Decimal(1), mode=Spacing.ARITHMETIC
+    )
+
+    def fills(price: float, *, is_buyer_maker: bool) -> list[tuple[Side, Decimal]]:
+        rows = [(1, 100.0, 9.0), (2, 100.0, 9.0), (3, price, 9.0)]
+        makers = np.array([True, False, is_buyer_maker])
+        tape = trades_of(rows, is_buyer_maker=makers)
+        result = backtest_trades(spec, tape, fill_rule="through", by_side=True)
+        return [(t.side, t.price) for t in result.trades[1:]]
+
+    assert fills(99.0, is_buyer_maker=False) == [(Side.BUY, Decimal(99))]
+    assert fills(99.0, is_buyer_maker=True) == []
+    assert fills(98.99, is_buyer_maker=True) == [(Side.BUY, Decimal(99))]
+    assert fills(101.0, is_buyer_maker=True) == [(Side.SELL, Decimal(101))]
+    assert fills(101.0, is_buyer_maker=False) == []
+    with pytest.raises(InvalidInput, match="by_side is for"):
+        backtest_trades(pepe(), part(), by_side=True)
+    with pytest.raises(InvalidInput, match="by_side is for"):
+        backtest_trades(spec, trades_of([(1, 100.0, 9.0)]), fill_rule="through", by_side=True)
+
+
 def test_a_trade_fills_at_most_its_part() -> None:
     rows = [(1, 100.0, 9.0), (2, 99.0, 0.5), (3, 99.0, 0.5), (4, 99.0, 4.0)]
     spec = GridSpec("BTCUSDT", 4, spacing=Decimal("0.01"), quantity=Decimal(1))
@@ -180,7 +205,9 @@ def test_bars_are_checked_against_their_own_trades() -> None:
     truth = check.row("trades")
     assert truth.error == 0.0 and truth.found == 1.0 and truth.invented == 0.0
     frame = check.to_frame()
-    assert len(frame) == len(check.rows) == 16
+    assert len(frame) == len(check.rows) == 17
+    end, sure = check.row("trades", "through"), check.row("trades", "through", by_side=True)
+    assert end.fills <= sure.fills <= truth.fills
     stated = check.row("bars", path="stated")
     assert stated.fills == sum(stated.result.fills)
     assert 0 < stated.found <= 1 and 0 <= stated.invented < 1
