@@ -138,14 +138,17 @@ def _candles(
 
     count = len(closes)
     return Bars(
-        stage.plan.spec.symbol,
-        stage.plan.spec.market,
-        Interval.M1,
-        START_MS + MINUTE_MS * np.arange(count, dtype=np.int64),
-        *(on_tick(logs) for logs in (opens, high, low, closes)),
-        np.full(count, VOLUME),
-        np.full(count, np.nan),
-        np.full(count, -1, np.int64),
+        symbol=stage.plan.spec.symbol,
+        market=stage.plan.spec.market,
+        interval=Interval.M1,
+        open_time_ms=START_MS + MINUTE_MS * np.arange(count, dtype=np.int64),
+        open=on_tick(opens),
+        high=on_tick(high),
+        low=on_tick(low),
+        close=on_tick(closes),
+        volume=np.full(count, VOLUME),
+        quote_volume=np.full(count, np.nan),
+        trades=np.full(count, -1, np.int64),
     )
 
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gridlab._version import __version__
 from gridlab.data.bars import Bars
 from gridlab.data.catalog import catalog, load
 from gridlab.data.catalog import instrument as bundled_instrument
@@ -25,11 +23,12 @@ from gridlab.domain.plan import Severity
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import InvalidInput, InvalidSpec, NotFound
 from gridlab.grid.preflight import plan_grid
-from gridlab.money import ZERO, Number, exact, from_float, parse, round_to, text
+from gridlab.money import Number, exact, from_float, parse, round_to, text
 from gridlab.research.backtest import shocked
 from gridlab.research.futures_run import FuturesSide, margin_type_of
-from gridlab.research.result import BacktestResult
-from gridlab.research.scenarios import EDITION, SCENARIOS, Scenario, Stage, volatility_of
+from gridlab.research.outcome import Outcome
+from gridlab.research.scenarios import SCENARIOS, Scenario, Stage, volatility_of
+from gridlab.research.strains import Strain, StrainCard
 from gridlab.research.stress_words import sentence_of
 from gridlab.research.venue import Rules, rules_for
 
@@ -77,7 +76,7 @@ def stress(
         kept = _kept(card_path(store), stage, str(kind))
         if kept is not None:
             return kept
-    results: dict[str, BacktestResult] = {}
+    results: dict[str, Outcome] = {}
     strains = [_strain(scenario, stage, rules, kind, results) for scenario in SCENARIOS]
     strains.sort(key=lambda strain: (not strain.applies, strain.total))
     card = StressCard(
@@ -95,94 +94,8 @@ def stress(
     return card
 
 
-@dataclass(frozen=True, slots=True)
-class Strain:
-    """What one scenario did to the grid.
-
-    Args:
-        applies: False where it cannot happen to this grid; then `sentence` says why, and every
-            figure is zero.
-        grid_profit, inventory, liquidation, fees, funding: the parts of `total`, quote units.
-        total_fraction, max_drawdown: of the investment; of the height before, measured at closes.
-        buys, sells: fills of resting orders; held: base left, worth `held_value` at `last_price`.
-        compared: total of the same path without the venue's change; None where nothing changed.
-        is_liquidated: whether the venue closed the position by force.
-    """
-
-    name: str
-    title: str
-    words: str
-    parameters: tuple[tuple[str, str], ...]
-    applies: bool
-    sentence: str
-    grid_profit: Decimal = ZERO
-    inventory: Decimal = ZERO
-    liquidation: Decimal = ZERO
-    fees: Decimal = ZERO
-    funding: Decimal = ZERO
-    total: Decimal = ZERO
-    total_fraction: float = 0.0
-    max_drawdown: float = 0.0
-    buys: int = 0
-    sells: int = 0
-    held: Decimal = ZERO
-    held_value: Decimal = ZERO
-    last_price: Decimal = ZERO
-    compared: Decimal | None = None
-    is_liquidated: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class StressCard:
-    """Seven strains of one grid, worst first; those that do not apply come last.
-
-    Args:
-        price: where every path starts; volatility: of a minute's log return in the noise.
-        rules: where the instrument's rules came from, in words.
-        results: the backtest of each scenario by name; empty for a card that was loaded.
-        version, edition: of the package and of the scenarios that made it.
-    """
-
-    spec: GridSpec
-    price: Decimal
-    rules: str
-    volatility: float
-    seed: int
-    margin: str
-    strains: tuple[Strain, ...]
-    results: dict[str, BacktestResult] = field(default_factory=dict, repr=False)
-    version: str = __version__
-    edition: int = EDITION
-
-    def __len__(self) -> int:
-        return len(self.strains)
-
-    def __iter__(self) -> Iterator[Strain]:
-        return iter(self.strains)
-
-    def __getitem__(self, name: str) -> Strain:
-        """The strain of this scenario; raises `NotFound`."""
-        for strain in self.strains:
-            if strain.name == name:
-                return strain
-        raise NotFound(
-            f"no scenario is called {name!r}; there are {', '.join(s.name for s in self.strains)}"
-        )
-
-    @property
-    def worst(self) -> Strain:
-        return self.strains[0]
-
-    def stale(self, spec: GridSpec) -> str:
-        """Why the card does not speak of `spec` as it is today, in words; empty when it does."""
-        changed = [
-            f"{one.name} was {_shown(before)} and is {_shown(now)}"
-            for one in fields(GridSpec)
-            if (before := getattr(self.spec, one.name)) != (now := getattr(spec, one.name))
-        ]
-        if self.edition != EDITION:
-            changed.append(f"the scenarios were of edition {self.edition} and are of {EDITION}")
-        return f"stale: {'; '.join(changed)}; run stress again" if changed else ""
+class StressCard(StrainCard):
+    """Seven strains of one grid, worst first, to look at and to keep; see `StrainCard`."""
 
     # --- stored with a configuration --------------------------------------------------------------
 
@@ -350,10 +263,10 @@ def _strain(
     stage: Stage,
     rules: Rules,
     margin: MarginType,
-    results: dict[str, BacktestResult],
+    results: dict[str, Outcome],
 ) -> Strain:
     """Run one scenario; its backtest is put into `results`."""
-    told = {
+    told: dict[str, Any] = {
         "name": scenario.name,
         "title": scenario.title,
         "words": scenario.words,
@@ -412,7 +325,3 @@ def _strain_of(row: dict[str, Any]) -> Strain:
         for name, value in row.items()
     }
     return Strain(**(values | {"parameters": tuple(row["parameters"].items())}))
-
-
-def _shown(value: object) -> str:
-    return text(value) if isinstance(value, Decimal) else str(value)

@@ -8,16 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from html import escape
-from typing import TYPE_CHECKING
 
 from gridlab.clock import iso
 from gridlab.money import ONE, exact, rounding
 from gridlab.research.outcome import Outcome
 from gridlab.research.scenarios import SCENARIOS, raised
+from gridlab.research.strains import Strain, StrainCard
 from gridlab.research.words import amount, percent, plain, signed, signed_percent
-
-if TYPE_CHECKING:
-    from gridlab.research.stress import Strain, StressCard
 
 
 def sentence_of(strain: Strain, result: Outcome) -> str:
@@ -129,7 +126,7 @@ assert set(_MORE) == {scenario.name for scenario in SCENARIOS}
 # --- the whole card -------------------------------------------------------------------------------
 
 
-def _head(card: StressCard) -> tuple[str, str]:
+def _head(card: StrainCard) -> tuple[str, str]:
     spec = card.spec
     title = f"Stress card of {spec.symbol} ({spec.market}), {spec.levels} {spec.mode} grids"
     if card.margin:
@@ -141,7 +138,7 @@ def _head(card: StressCard) -> tuple[str, str]:
     return title, made
 
 
-def card_text(card: StressCard) -> str:
+def card_text(card: StrainCard) -> str:
     """The card as plain text, worst first."""
     title, made = _head(card)
     lines = [title, f"  {made}"]
@@ -172,7 +169,7 @@ _STYLE = """<style>
 _COLUMNS = ("total", "of investment", "grid", "inventory", "fees", "funding", "drawdown", "fills")
 
 
-def card_html(card: StressCard) -> str:
+def card_html(card: StrainCard) -> str:
     """The card as HTML: a table, worst first, with a sentence under each row."""
     title, made = _head(card)
     head = "".join(f"<th>{escape(name)}</th>" for name in ("scenario", *_COLUMNS))
