@@ -30,6 +30,7 @@ from gridlab.research.core_run import CoreRun, Shock
 from gridlab.research.flows import Flows
 from gridlab.research.futures_run import FuturesSide, margin_type_of
 from gridlab.research.kernel_futures import FuturesRun, try_futures
+from gridlab.research.kernel_partial import PartialRun, try_partial
 from gridlab.research.kernel_run import KernelRun, try_kernel
 from gridlab.research.outcome import Story
 from gridlab.research.result import BacktestResult
@@ -83,7 +84,7 @@ def backtest(
     side = _futures_side_of(spec, bars, funding, margin)
     core = _Core(plan, bars, account, rule, share, side)
     if wanted is Engine.KERNEL or (wanted is Engine.AUTO and _is_worth_loading(bars)):
-        found = _by_kernel(core) if share is None else "participation limits the fills"
+        found = _by_kernel(core)
         if not isinstance(found, str):
             if progress is not None:
                 progress(1.0)
@@ -202,7 +203,9 @@ def _is_worth_loading(bars: Bars) -> bool:
     return "numba" in sys.modules or len(bars) >= LONG_SERIES
 
 
-def _by_kernel(core: _Core) -> KernelRun | FuturesRun | str:
+def _by_kernel(core: _Core) -> KernelRun | PartialRun | FuturesRun | str:
+    if core.share is not None:
+        return try_partial(core.plan, core.bars, core.account, core.rule, core.share)
     if core.futures is not None:
         return try_futures(core.plan, core.bars, core.account, core.rule, core.futures)
     return try_kernel(core.plan, core.bars, core.account, core.rule)
@@ -214,15 +217,17 @@ def core_story(
     account: Mapping[str, Decimal],
     rule: FillRule,
     side: FuturesSide | None = None,
+    share: Decimal | None = None,
 ) -> Story:
     """What the core makes of a plan laid at the first bar's open.
 
     Args:
         side: on futures, funding and margin; None for isolated margin and no funding.
+        share: of a bar's volume that may fill orders; None for no limit.
     """
     if side is None and plan.spec.market is Market.FUTURES:
         side = FuturesSide()
-    return _Core(plan, bars, account, rule, None, side).play()
+    return _Core(plan, bars, account, rule, share, side).play()
 
 
 def _check_bars(spec: GridSpec, bars: Bars) -> None:
