@@ -32,6 +32,7 @@ from gridlab.research.feed import Data, bars_of
 from gridlab.research.flows import Flows
 from gridlab.research.futures_run import FuturesSide, margin_type_of
 from gridlab.research.kernel_futures import FuturesRun, try_futures
+from gridlab.research.kernel_partial import PartialRun, try_partial
 from gridlab.research.kernel_run import KernelRun, try_kernel
 from gridlab.research.outcome import Story
 from gridlab.research.result import BacktestResult
@@ -245,12 +246,15 @@ def _is_worth_loading(bars: Bars) -> bool:
     return "numba" in sys.modules or len(bars) >= LONG_SERIES
 
 
-def _by_kernel(core: _Core) -> KernelRun | FuturesRun | str:
-    if core.share is not None:
-        return "participation limits the fills"
+def _by_kernel(core: _Core) -> KernelRun | PartialRun | FuturesRun | str:
     if core.latency_ms:
         return f"orders are {core.latency_ms} ms on their way"
-    if core.futures is not None and core.path is not BarPath.STATED:
+    is_stated = core.path is BarPath.STATED
+    if core.share is not None:
+        if not is_stated:
+            return "participation limits the fills, on another path than the stated one"
+        return try_partial(core.plan, core.bars, core.account, core.rule, core.share)
+    if core.futures is not None and not is_stated:
         return "it watches a margin on the stated path only"
     if core.futures is not None:
         return try_futures(core.plan, core.bars, core.account, core.rule, core.futures)
@@ -263,15 +267,17 @@ def core_story(
     account: Mapping[str, Decimal],
     rule: FillRule,
     side: FuturesSide | None = None,
+    share: Decimal | None = None,
 ) -> Story:
     """What the core makes of a plan laid at the first bar's open.
 
     Args:
         side: on futures, funding and margin; None for isolated margin and no funding.
+        share: of a bar's volume that may fill orders; None for no limit.
     """
     if side is None and plan.spec.market is Market.FUTURES:
         side = FuturesSide()
-    return _Core(plan, bars, account, rule, None, side).play()
+    return _Core(plan, bars, account, rule, share, side).play()
 
 
 def _check_bars(spec: GridSpec, bars: Bars) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gridlab.clock import SystemClock
 from gridlab.data.bars import Bars, read_bars
-from gridlab.data.catalog import catalog, load
+from gridlab.data.catalog import catalog, funding, load
 from gridlab.domain.market import FeeMode, FeeSchedule, Interval, Market
 from gridlab.domain.spec import GridSpec, Spacing
 from gridlab.errors import InvalidInput, NotFound, StorageError
@@ -24,6 +24,11 @@ from gridlab.research.backtest import BacktestResult, FillRule, backtest
 from gridlab.research.provenance import bars_sha256
 
 DEFAULT_SPACING_PERC = "0.5"
+#: (maker, taker, mode). Source: Binance's fees without any discount, spot and USD-M.
+_USUAL_FEES = {
+    Market.SPOT: ("0.001", "0.001", FeeMode.RECEIVED),
+    Market.FUTURES: ("0.0002", "0.0005", FeeMode.QUOTE),
+}
 
 
 def run_command(options: argparse.Namespace) -> int:
@@ -36,9 +41,17 @@ def run_command(options: argparse.Namespace) -> int:
     clock = SystemClock()
     bars, data_source = _candles(options)
     spec = _spec_of(options)
+    rates = funding(spec.symbol) if options.funding == "bundled" else options.funding
     with progress_bar() as progress:
         began_ms = clock.now_ms()
-        result = backtest(spec, bars, fill_rule=FillRule(options.fill_rule), progress=progress)
+        result = backtest(
+            spec,
+            bars,
+            fill_rule=FillRule(options.fill_rule),
+            funding=rates,
+            margin=options.margin,
+            progress=progress,
+        )
     seconds = (clock.now_ms() - began_ms) / 1000
     if options.html is not None:
         _write(result, options.html)
@@ -63,10 +76,11 @@ def run_command(options: argparse.Namespace) -> int:
 
 def _candles(options: argparse.Namespace) -> tuple[Bars, str]:
     """The candles that the options name, cut to their span, and where they come from."""
+    market = Market(options.market)
     if options.data_dir is not None or (options.interval is not None and options.file is None):
-        bars, source = _stored_bars(options.symbol, options.data_dir, options.interval)
+        bars, source = _stored_bars(options.symbol, market, options.data_dir, options.interval)
     else:
-        bars, source = command_bars(options.symbol, options.file)
+        bars, source = command_bars(options.symbol, options.file, market)
     if options.start is None and options.end is None:
         return bars, source
     cut = bars.slice(options.start, options.end)
@@ -75,14 +89,17 @@ def _candles(options: argparse.Namespace) -> tuple[Bars, str]:
     return cut, source
 
 
-def _stored_bars(symbol: str, data_dir: Path | None, interval: str | None) -> tuple[Bars, str]:
+def _stored_bars(
+    symbol: str, market: Market, data_dir: Path | None, interval: str | None
+) -> tuple[Bars, str]:
     """The candles that `gridlab data fetch` stored."""
     from gridlab.data.command import default_folder
     from gridlab.data.history import History
 
     folder = default_folder() if data_dir is None else data_dir / "history"
     width = Interval(interval or "1m")
-    return History(folder).load(symbol, width), f"the history in {folder}, {width}"
+    bars = History(folder).load(symbol, width, market=market)
+    return bars, f"the history in {folder}, {width}"
 
 
 @contextmanager
@@ -114,16 +131,16 @@ def _write(result: BacktestResult, path: Path) -> None:
         ) from error
 
 
-def command_bars(symbol: str, file: Path | None) -> tuple[Bars, str]:
+def command_bars(symbol: str, file: Path | None, market: Market = Market.SPOT) -> tuple[Bars, str]:
     """The candles to run over, and in words where they come from."""
     if file is not None:
-        return read_bars(file, symbol=symbol), f"the file {file}"
+        return read_bars(file, symbol=symbol, market=market), f"the file {file}"
     for series in catalog():
-        if (series.symbol, series.market) == (symbol, Market.SPOT):
-            return load(symbol), f"bundled with gridlab: {series.source}"
-    names = ", ".join(series.symbol for series in catalog() if series.market is Market.SPOT)
+        if (series.symbol, series.market) == (symbol, market):
+            return load(symbol, market), f"bundled with gridlab: {series.source}"
+    names = ", ".join(series.symbol for series in catalog() if series.market is market)
     raise NotFound(
-        f"{symbol} is not among the bundled spot recordings ({names}); name one of them, or give "
+        f"{symbol} is not among the bundled {market} recordings ({names}); name one of them, give "
         "your own candles with --file, or fetch them with gridlab data fetch and name --interval"
     )
 
@@ -144,9 +161,17 @@ def _spec_of(options: argparse.Namespace) -> GridSpec:
         upper=None if options.upper is None else parse(options.upper, "--upper"),
         investment=parse(options.investment, "--investment"),
         mode=Spacing(options.mode),
-        fees=FeeSchedule(
-            maker=parse(options.maker_fee, "--maker-fee"),
-            taker=parse(options.taker_fee, "--taker-fee"),
-            mode=FeeMode(options.fee_mode),
-        ),
+        market=Market(options.market),
+        leverage=options.leverage,
+        fees=_fees_of(options),
+    )
+
+
+def _fees_of(options: argparse.Namespace) -> FeeSchedule:
+    """The fees that were named, else those of the market's lowest tier."""
+    maker, taker, mode = _USUAL_FEES[Market(options.market)]
+    return FeeSchedule(
+        maker=parse(options.maker_fee or maker, "--maker-fee"),
+        taker=parse(options.taker_fee or taker, "--taker-fee"),
+        mode=FeeMode(options.fee_mode or mode),
     )
