@@ -239,13 +239,17 @@ def test_parts_over_time_end_at_the_books_and_add_up(lively: BacktestResult) -> 
     assert curve.inventory[-1] == pytest.approx(float(money.floating), abs=0.01)
 
 
-def test_partial_fills_have_levels_too() -> None:
+@pytest.mark.parametrize("mode", list(FeeMode))
+@pytest.mark.parametrize("engine", ["core", "kernel"])
+def test_partial_fills_have_levels_too(engine: str, mode: FeeMode) -> None:
     bars = load("BTCUSDT", start_ms=START_MS, end_ms=START_MS + DAY_MS)
-    spec = spec_of(spacing=Decimal("0.004"), investment=Decimal(2_000_000))
-    result = backtest(spec, bars, participation="0.01")
+    spec = spec_of(spacing=Decimal("0.004"), investment=Decimal(2_000_000), fees=fees_of(mode))
+    result = backtest(spec, bars, participation="0.01", engine=engine)
     levels = result.metrics.levels
     assert sum(level.profit for level in levels) == pytest.approx(float(result.money.grid_profit))
     assert sum(level.buys + level.sells for level in levels) == sum(result.fills)
+    exact = [float(profit) for profit in result.profits]
+    assert trade_profits(result) == pytest.approx(exact, abs=1e-5)
 
 
 def test_engines_agree_on_every_figure() -> None:

@@ -15,18 +15,20 @@ import pytest
 
 from gridlab import __version__
 from gridlab.data.bars import Bars
-from gridlab.data.catalog import load
-from gridlab.domain.market import Interval, Market
+from gridlab.data.catalog import funding, load
+from gridlab.domain.market import FeeMode, FeeSchedule, Interval, Market
 from gridlab.domain.spec import GridSpec
 from gridlab.research import pictures, svg, words
 from gridlab.research.backtest import BacktestResult, backtest
 from gridlab.research.page import POLICY
+from gridlab.research.parts import parts_curve
 from gridlab.research.provenance import bars_sha256
 from gridlab.research.summary import summary
 from gridlab.research.thinning import distinct_fills, joined, with_breaks
 
 DAY_MS = 86_400_000
 START_MS = 1_772_323_200_000  # 2026-03-01 00:00 UTC
+JUNE_MS = 1_749_513_600_000  # 2025-06-10 00:00 UTC
 #: Elements that have no end tag in HTML; those of SVG close themselves.
 VOID = frozenset({"meta", "br"})
 
@@ -207,6 +209,56 @@ def test_the_summary_doubts_what_should_be_doubted() -> None:
     assert "lacks 12.0 hours of it, in 1 holes" in told
     assert "say little of any other" in told
     assert "1, 720 bars in all: 2026-03-01 12:00 for 12.0 hours" in Page(result.to_html()).text
+
+
+def test_a_forced_closing_is_told_first_and_is_a_part_of_its_own() -> None:
+    """Leverage 5, no guard, and a price that falls by a third within an hour."""
+    minutes = 120
+    close = np.round(100_000 * np.linspace(1, 0.66, minutes), 1)
+    opened = np.concatenate((close[:1], close[:-1]))
+    times = JUNE_MS + 60_000 * np.arange(minutes, dtype=np.int64)
+    bars = Bars(
+        *("BTCUSDT", Market.FUTURES, Interval.M1, times, opened, opened, close, close),
+        *(np.full(minutes, 10.0), np.full(minutes, np.nan), np.full(minutes, -1)),
+    )
+    spec = futures_spec(leverage=5, spacing=Decimal("0.01"), liquidation_buffer=Decimal(0))
+    result = backtest(spec, bars)
+    assert result.liquidation is not None
+    found = Page(result.to_html())
+    assert found.text.index(result.warnings[0]) < found.text.index(summary_of(result)[0])
+    assert "forced sale" in found.text and "nothing is held any more" in found.words
+    curve, money = parts_curve(result), result.money
+    assert curve.liquidation[-1] == float(money.liquidation) < 0
+    assert curve.inventory[-1] == pytest.approx(0, abs=0.01)
+    total = sum(column[-1] for column in curve[1:])
+    assert total == pytest.approx(float(money.total))
+
+
+def test_funding_is_a_part_of_its_own() -> None:
+    bars = load("BTCUSDT", Market.FUTURES, end_ms=JUNE_MS + 5 * DAY_MS)
+    result = backtest(futures_spec(leverage=2), bars, funding=funding("BTCUSDT"))
+    parts, curve = result.metrics.parts, parts_curve(result)
+    assert parts.funding != 0
+    assert curve.funding[-1] == pytest.approx(float(parts.funding))
+    assert curve.grid_profit[-1] == pytest.approx(float(parts.grid_profit))
+    steps = np.flatnonzero(np.diff(curve.funding))
+    assert len(steps) == len(result.payments)
+    found = Page(result.to_html())
+    assert found.text.count("funding") >= 3 and words.signed(parts.funding) in found.text
+    assert "isolated, leverage 2" in found.text and result.funding_words in found.text
+    assert "of isolated margin, on which the grid returned" in found.words
+    names = {trace.name for trace in result.plot("parts").data}
+    assert "funding" in names and "forced sale" not in names
+
+
+def futures_spec(**settings: Any) -> GridSpec:
+    named = {"levels": 12, "spacing": Decimal("0.003"), "investment": Decimal(30_000)}
+    fees = FeeSchedule(Decimal("0.0002"), Decimal("0.0005"), FeeMode.QUOTE)
+    return GridSpec("BTCUSDT", market=Market.FUTURES, fees=fees, **(named | settings))
+
+
+def summary_of(result: BacktestResult) -> list[str]:
+    return summary(result, result.metrics)
 
 
 def test_a_price_that_touches_nothing_makes_a_page_too() -> None:
