@@ -80,7 +80,7 @@ def report_page(
 def _summary(
     result: Outcome, metrics: Metrics, theory: Theory | None, bracket: Bracket | None
 ) -> str:
-    first, *rest = summary(result, metrics)
+    first, *rest = summary(result, metrics, is_bracketed=bracket is not None)
     words = [f'<p class="alarm">{escape(one)}</p>' for one in result.warnings]
     words += [f'<p class="lead">{escape(first)}</p>', *(f"<p>{escape(one)}</p>" for one in rest)]
     doubts = []
@@ -175,10 +175,13 @@ def _levels(result: Outcome, metrics: Metrics) -> str:
         f"<td>{level.buys:,}</td><td>{level.sells:,}</td><td>{level.rounds:,}</td>"
         f"<td>{signed(level.profit)}</td><td>{signed(level.fees)}</td></tr>"
         for level in reversed(metrics.levels)
+        if level.buys + level.sells
     ]
+    idle = len(metrics.levels) - len(rows)
+    note = f'<p class="note">{idle:,} of {len(metrics.levels):,} slots never traded.</p>'
     profit, fees = f"grid profit, {result.quote}", f"fees, {result.quote}"
     head = ("slot", "buys at", "sells at", "buys", "sells", "round trips", profit, fees)
-    return _section("Fills by level", _table(head, rows))
+    return _section("Fills by level", _table(head, rows) if rows else "", note if idle else "")
 
 
 def _drawdowns(result: Outcome) -> str:

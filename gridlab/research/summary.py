@@ -15,10 +15,14 @@ CLOSE_SPACING = 0.004
 SHORT_HOLES = 0.001
 
 
-def summary(result: Outcome, metrics: Metrics) -> list[str]:
-    """The result in words, the most important first."""
+def summary(result: Outcome, metrics: Metrics, *, is_bracketed: bool = False) -> list[str]:
+    """The result in words, the most important first.
+
+    Args:
+        is_bracketed: a bracket stands beside these words, so none need be asked for.
+    """
     found = [_earned(result, metrics), _made_of(result, metrics), _fell(result, metrics)]
-    found += [_lent(result), _stayed(metrics), _believe(result, metrics)]
+    found += [_lent(result), _stayed(metrics), _believe(result, metrics, is_bracketed)]
     return [sentence for sentence in found if sentence]
 
 
@@ -89,7 +93,7 @@ def _stayed(metrics: Metrics) -> str:
     )
 
 
-def _believe(result: Outcome, metrics: Metrics) -> str:
+def _believe(result: Outcome, metrics: Metrics, is_bracketed: bool) -> str:
     found = []
     if not math.isnan(metrics.sharpe):
         is_far = abs(metrics.sharpe) > 2 * metrics.sharpe_error
@@ -112,7 +116,7 @@ def _believe(result: Outcome, metrics: Metrics) -> str:
             "jumps, and what was filled there was filled at the orders' own prices."
         )
     spacing = float(spacing_of(result.lines))
-    if spacing < CLOSE_SPACING:
+    if spacing < CLOSE_SPACING and not is_bracketed:
         found.append(
             f"At {percent(spacing, 2)} between lines, bars of {result.bars.interval} do not tell "
             "which orders were filled: ask for the bracket."

@@ -102,8 +102,10 @@ def test_it_tells_every_part(result: BacktestResult, page: str) -> None:
     for figure in result.metrics.rows():
         assert figure.name in found.text and figure.shown in found.text
         assert not figure.why or figure.why in found.text
-    for level in result.metrics.levels:
+    busy = [level for level in result.metrics.levels if level.buys + level.sells]
+    for level in busy:
         assert words.plain(level.lower) in found.text
+    assert f"{16 - len(busy)} of 16 slots never traded." in found.text
     for _, _, value in result.ledger_lines:
         assert words.plain(value) in found.text
     for told in (
@@ -149,6 +151,7 @@ def test_a_bracket_is_told_when_there_is_one(result: BacktestResult) -> None:
     found = Page(short.to_html(bracket=bracket))
     assert "What the bars leave open" in found.text and bracket.verdict in found.text
     assert words.signed(bracket.pessimistic.total) in found.text
+    assert "ask for the bracket" not in found.words
     assert "What the bars leave open" not in Page(result.to_html()).text
 
 
