@@ -176,8 +176,12 @@ def _exposure(result: Outcome) -> dict[str, float]:
 
 def exposure_of(result: Outcome) -> FloatArray:
     """Value of the base held / equity at every close, float64."""
-    curve = result.curve
-    share: FloatArray = curve.base * curve.close
+    flows, closes = result.flows, result.bars.close
+    first, token = float(result.money.investment), float(result.spec.fees.third_price)
+    _, base, _ = flows.balances(first, token)
+    # The whole `curve` would be six arrays of which one is needed.
+    share = np.repeat(base, np.diff(np.concatenate(([0], flows.bar, [len(closes)]))))
+    share *= closes
     with np.errstate(divide="ignore", invalid="ignore"):
-        share /= curve.equity
+        share /= result.equity_curve
     return share

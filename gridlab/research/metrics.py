@@ -60,16 +60,16 @@ def heights(values: FloatArray) -> IntArray:
 
     Blocks whose highest value lies below an earlier one have none, and are not looked into.
     """
-    starts = np.arange(0, len(values), BLOCK)
-    tops = np.maximum.reduceat(values, starts)
-    before = np.concatenate(([-np.inf], np.maximum.accumulate(tops)[:-1]))
-    found = []
-    for block in np.flatnonzero(tops >= before).tolist():
-        start = block * BLOCK
-        part = values[start : start + BLOCK]
-        highest = np.maximum(np.maximum.accumulate(part), before[block])
-        found.append(start + np.flatnonzero(part >= highest))
-    return np.concatenate(found).astype(np.int64)
+    blocks = len(values) // BLOCK
+    whole, rest = values[: blocks * BLOCK].reshape(blocks, BLOCK), values[blocks * BLOCK :]
+    tops = whole.max(axis=1)
+    before = np.concatenate(([-np.inf], np.maximum.accumulate(tops)))
+    hot = np.flatnonzero(tops >= before[:-1])
+    rows = whole[hot]
+    highest = np.maximum(np.maximum.accumulate(rows, axis=1), before[hot, np.newaxis])
+    row, column = np.nonzero(rows >= highest)
+    last = np.flatnonzero(rest >= np.maximum(np.maximum.accumulate(rest), before[-1]))
+    return np.concatenate((hot[row] * BLOCK + column, blocks * BLOCK + last)).astype(np.int64)
 
 
 def longest_wait(values: FloatArray, first: float, moment: Callable[[IntArray], IntArray]) -> int:
