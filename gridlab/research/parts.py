@@ -187,7 +187,7 @@ def parts_curve(result: Outcome) -> PartsCurve:
         return np.repeat(np.concatenate(([0.0], np.cumsum(steps))), edges)
 
     profit, fees = at_closes(trade_profits(result)), at_closes(trade_fees(result))
-    funding = result.flows.paid_by_bar(len(result.bars))
+    funding = result.flows.paid_by_bar(len(result.bars)).astype(np.float64)
     times = result.bars.open_time_ms + (result.bars.interval.ms - 1)
     forced = np.zeros(len(result.bars))
     if result.liquidation is not None:

@@ -211,7 +211,9 @@ def test_the_summary_doubts_what_should_be_doubted() -> None:
     assert "ask for the bracket" in told
     assert "lacks 12.0 hours of it, in 1 holes" in told
     assert "say little of any other" in told
-    assert "1, 720 bars in all: 2026-03-01 12:00 for 12.0 hours" in Page(result.to_html()).text
+    found = Page(result.to_html())
+    assert "1, 720 bars in all: 2026-03-01 12:00 for 12.0 hours" in found.text
+    assert found.tags["svg"] == 5
 
 
 def test_a_forced_closing_is_told_first_and_is_a_part_of_its_own() -> None:
