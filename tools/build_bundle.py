@@ -136,7 +136,7 @@ def build_funding(raw: RawFolder, entry: dict[str, Any]) -> dict[str, Any]:
         "end": iso(end),
         "interval_hours": entry["interval_hours"],
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "source": entry["source"],
+        "sources": entry["sources"],
         "licence_of_source": entry["licence"],
         "taken_from": {"file": entry["raw"], "sha256": raw.used[entry["raw"]]},
         "checks": entry["known"],

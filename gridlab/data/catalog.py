@@ -118,7 +118,8 @@ def funding(symbol: str) -> Funding:
             f"no funding rates of {symbol!r} are bundled; bundled are {', '.join(entry['symbols'])}"
         )
     rates = read_funding(BUNDLE / entry["file"], symbol=symbol)
-    return Funding(symbol, rates.time_ms, rates.rates, f"bundled with gridlab: {entry['source']}")
+    source = f"bundled with gridlab: {entry['sources'][symbol]}"
+    return Funding(symbol, rates.time_ms, rates.rates, source)
 
 
 def verify_all() -> tuple[Series, ...]:

@@ -31,6 +31,7 @@ from gridlab.research.core_run import CoreRun, Shock
 from gridlab.research.flows import Flows
 from gridlab.research.futures_run import FuturesSide, margin_type_of
 from gridlab.research.kernel_futures import FuturesRun, try_futures
+from gridlab.research.kernel_partial import PartialRun, try_partial
 from gridlab.research.kernel_run import KernelRun, try_kernel
 from gridlab.research.outcome import Story
 from gridlab.research.result import BacktestResult
@@ -242,11 +243,11 @@ def _is_worth_loading(bars: Bars) -> bool:
     return "numba" in sys.modules or len(bars) >= LONG_SERIES
 
 
-def _by_kernel(core: _Core) -> KernelRun | FuturesRun | str:
-    if core.share is not None:
-        return "participation limits the fills"
+def _by_kernel(core: _Core) -> KernelRun | PartialRun | FuturesRun | str:
     if core.latency_ms:
         return f"orders are {core.latency_ms} ms on their way"
+    if core.share is not None:
+        return try_partial(core.plan, core.bars, core.account, core.rule, core.share, core.path)
     if core.futures is not None and core.path is not BarPath.STATED:
         return "it watches a margin on the stated path only"
     if core.futures is not None:
@@ -260,15 +261,17 @@ def core_story(
     account: Mapping[str, Decimal],
     rule: FillRule,
     side: FuturesSide | None = None,
+    share: Decimal | None = None,
 ) -> Story:
     """What the core makes of a plan laid at the first bar's open.
 
     Args:
         side: on futures, funding and margin; None for isolated margin and no funding.
+        share: of a bar's volume that may fill orders; None for no limit.
     """
     if side is None and plan.spec.market is Market.FUTURES:
         side = FuturesSide()
-    return _Core(plan, bars, account, rule, None, side).play()
+    return _Core(plan, bars, account, rule, share, side).play()
 
 
 def _check_bars(spec: GridSpec, bars: Bars) -> None:

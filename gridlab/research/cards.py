@@ -80,6 +80,11 @@ def result_card(result: Outcome) -> str:
         ("floating", signed(money.floating), _tone(float(money.floating))),
         ("fees", signed(money.fees), _tone(float(money.fees))),
         *(
+            [("forced closing", signed(money.liquidation), "gl-down")]
+            if result.liquidation is not None
+            else []
+        ),
+        *(
             [("funding", signed(money.funding), _tone(float(money.funding)))]
             if result.funding_words
             else []

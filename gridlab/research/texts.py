@@ -120,7 +120,9 @@ def result_text(result: Outcome) -> str:
         rows.insert(
             10, ("margin", f"{signed_percent(result.return_on_margin)} on what the start needed")
         )
-    if result.liquidation is None:
+    if result.liquidation is not None:
+        rows.insert(8, ("forced closing", f"{signed(money.liquidation)} {quote}"))
+    else:
         rows += [(f"slot {slot}", f"stands empty: {why}") for slot, why in result.vacancies]
     head = [f"Backtest of {result.symbol}", *(f"  {words}" for words in result.warnings)]
     return "\n".join([*head, *(f"  {k:<18}{v}" for k, v in rows)])
@@ -153,6 +155,9 @@ def plan_text(plan: GridPlan) -> str:
 
 
 def _money_dict(money: Money) -> dict[str, Any]:
-    names = ("investment", "grid_profit", "floating", "fees", "funding", "total", "base_held")
+    names = (
+        *("investment", "grid_profit", "floating", "fees", "funding", "liquidation"),
+        *("total", "base_held"),
+    )
     exact_amounts: dict[str, Any] = {name: text(getattr(money, name)) for name in names}
     return exact_amounts | {"fees_by_asset": {a: text(v) for a, v in money.fees_by_asset}}

@@ -122,7 +122,8 @@ def test_gaps_are_found_and_late_stamps_are_none() -> None:
 
 def test_bundled_rates_span_the_futures_recordings_and_state_their_source() -> None:
     manifest = json.loads((BUNDLE / "manifest.json").read_text())["funding"]
-    assert " @ " in manifest["source"] and manifest["checks"] and manifest["licence_of_source"]
+    assert manifest["checks"] and manifest["licence_of_source"]
+    assert all(" @ " in source for source in manifest["sources"].values())
     for series in (s for s in catalog() if s.market is Market.FUTURES):
         rates, bars = funding(series.symbol), load(series.symbol, Market.FUTURES)
         assert rates.interval_ms == HOURS_8 and not rates.gaps()
