@@ -6,6 +6,7 @@ own account is the one for money; funding is also summed here by hand from posit
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -13,14 +14,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_backtest import Played, assert_equal_runs
+from test_backtest import Played, assert_equal_runs, digest
 
+from gridlab.app.facade import GridLab
 from gridlab.data.bars import Bars
 from gridlab.data.catalog import funding, instrument, load
 from gridlab.data.funding import Funding
 from gridlab.domain.account import MarginType
 from gridlab.domain.events import FundingPaid, PositionReported
 from gridlab.domain.market import FeeMode, FeeSchedule, Interval, Market
+from gridlab.domain.snapshot import EngineState
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import InvalidInput, InvalidSpec
 from gridlab.exchange.paper import FillRule
@@ -29,6 +32,7 @@ from gridlab.grid.preflight import plan_grid
 from gridlab.money import from_float, round_to
 from gridlab.research.backtest import BacktestResult, backtest
 from gridlab.research.venue import account_for
+from gridlab.store.journal import Journal
 
 D = Decimal
 DAY_MS = 86_400_000
@@ -262,3 +266,41 @@ def test_gaps_of_the_rates_are_told() -> None:
     short = backtest(spec_of(), june(10, 5), funding=holed.slice(0, JUNE + 2 * DAY_MS))
     assert "NONE KNOWN after" in short.funding_words
     assert not [paid for paid in short.payments if not isinstance(paid, FundingPaid)]
+
+
+def test_equals_the_engine_that_gridlab_up_starts(tmp_path: Path) -> None:
+    """The whole workbench over one day of perpetuals, the recorded funding included."""
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "default_market_type: futures\n"
+        "grid: {initial_levels: 12, initial_spacing_perc: '0.003', leverage: 4,\n"
+        "       futures: {leverage: 4, capital_usd: '10000'}}\n"
+        "trading: {capital_per_pair_usd: '10000'}\n"
+    )
+    start = JUNE + 2 * DAY_MS
+    lab = GridLab(
+        tmp_path / "data",
+        config=config,
+        speed=0,
+        start_ms=start,
+        end_ms=start + DAY_MS,
+        first_bot="BTCUSDT",
+    )
+    with lab:
+        while lab.snapshot.state is not EngineState.FINISHED:
+            time.sleep(0.02)
+        bot = lab.snapshot.bots["BTCUSDT"]
+        spec, trades = lab.default_spec("BTCUSDT"), lab.trades("BTCUSDT", limit=10_000)
+    with Journal.open(lab.settings.journal_path, lambda: "r") as journal:
+        commands = [command for entry in journal.entries() for command in entry.commands]
+    result = backtest(
+        spec,
+        june(12, 1),
+        balances={"USDT": "10000"},
+        margin="crossed",
+        funding=funding("BTCUSDT"),
+    )
+    assert spec.market is Market.FUTURES and spec.leverage == 4 and len(trades) > 20
+    assert digest(result.commands) == digest(commands)
+    assert result.trades == trades
+    assert result.money == bot.money and bot.money.funding < 0
