@@ -249,12 +249,9 @@ def _is_worth_loading(bars: Bars) -> bool:
 def _by_kernel(core: _Core) -> KernelRun | PartialRun | FuturesRun | str:
     if core.latency_ms:
         return f"orders are {core.latency_ms} ms on their way"
-    is_stated = core.path is BarPath.STATED
     if core.share is not None:
-        if not is_stated:
-            return "participation limits the fills, on another path than the stated one"
-        return try_partial(core.plan, core.bars, core.account, core.rule, core.share)
-    if core.futures is not None and not is_stated:
+        return try_partial(core.plan, core.bars, core.account, core.rule, core.share, core.path)
+    if core.futures is not None and core.path is not BarPath.STATED:
         return "it watches a margin on the stated path only"
     if core.futures is not None:
         return try_futures(core.plan, core.bars, core.account, core.rule, core.futures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gridlab.domain.market import Market
 from gridlab.money import text
 from gridlab.research.bracket_runs import NAMES, Member, Runs
 from gridlab.research.words import percent, signed, signed_percent
@@ -35,7 +36,10 @@ def verdict(bracket: Runs) -> str:
         first += f"{span}."
     else:
         first = f"These bars do not decide whether this grid earns: {span}. "
-        first += f"What would decide it: {REMEDIES[bracket.driver]}."
+        remedy = REMEDIES[bracket.driver]
+        if bracket.result.instrument.market is not Market.SPOT:
+            remedy = remedy.replace(" (backtest_trades)", "")  # it replays spot only
+        first += f"What would decide it: {remedy}."
     return " ".join((first, _driver(bracket), _against_hold(bracket)))
 
 

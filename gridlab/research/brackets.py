@@ -78,8 +78,8 @@ def make_bracket(
 
     All four paths are run where neither queue nor latency limits the fills, the shortest and the
     longest where a queue does, one where a latency does: an order that waits for the bar's end
-    makes the order of the extremes indifferent. Runs with a queue or a latency may need the core
-    and take their time on a long series; the eight others take the kernel milliseconds.
+    makes the order of the extremes indifferent. Runs with a latency are the core's and take
+    their time on a long series; what the kernel takes costs milliseconds.
 
     Args:
         queue_share: the part of the volume that is ahead of the grid's orders, 0 to below 1; 0

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridlab.data.bars import Bars
-from gridlab.domain.market import FeeMode, path_times_ms
+from gridlab.domain.market import BarPath, FeeMode, path_times_ms
 from gridlab.domain.orders import INITIAL_BUY
 from gridlab.domain.plan import GridPlan
 from gridlab.exchange.paper import FillRule
@@ -27,7 +27,7 @@ from gridlab.grid.guards import smallest_quantity
 from gridlab.money import ZERO, from_float
 from gridlab.research.flows import Flows
 from gridlab.research.kernel_books import Books, Sums, books_of_sums
-from gridlab.research.kernel_run import INSTALL
+from gridlab.research.kernel_run import INSTALL, PATHS
 from gridlab.research.ladder import Ladder, free_quote, ladder_or_why
 from gridlab.research.ticks import TickBars
 
@@ -80,7 +80,12 @@ class PartialRun:
 
 
 def try_partial(
-    plan: GridPlan, bars: Bars, account: Mapping[str, Decimal], rule: FillRule, share: Decimal
+    plan: GridPlan,
+    bars: Bars,
+    account: Mapping[str, Decimal],
+    rule: FillRule,
+    share: Decimal,
+    path: BarPath = BarPath.STATED,
 ) -> PartialRun | str:
     """The kernel's run with `share` of the volume, or why it would not equal the core's."""
     ladder, problem = ladder_or_why(plan, account)
@@ -103,7 +108,7 @@ def try_partial(
         >= LARGEST
     ):
         return "amounts of a fee are too large for 64 bits"
-    return _run(ladder, ticks, bars, account, rule, share)
+    return _run(ladder, ticks, bars, account, rule, share, path)
 
 
 def _rates(ladder: Ladder) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -123,6 +128,7 @@ def _run(
     account: Mapping[str, Decimal],
     rule: FillRule,
     share: Decimal,
+    path: BarPath,
 ) -> PartialRun | str:
     from gridlab.research import kernel, kernel_partial_loop
 
@@ -153,6 +159,7 @@ def _run(
         max(float(fees.maker), 0.0) if in_quote else 0.0,
         0.0 if fees.mode is FeeMode.THIRD else float(ladder.fee_step),
         float(free_quote(ladder, quote)),
+        PATHS.index(path),
     )
     if status == kernel.OUT_OF_BAND:
         return "the price goes so far that the percent-price band would refuse an order"

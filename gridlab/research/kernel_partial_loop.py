@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from gridlab.research.kernel import OK, OUT_OF_BAND, _next_touch, _point
+from gridlab.research.kernel import OK, OUT_OF_BAND, _next_touch, _point_along
 
 #: A purchase left so little, or so much, that the venue would not take its sale.
 ODD_SALE = 2
@@ -38,7 +38,7 @@ def _wider(table):  # type: ignore[no-untyped-def]
 def walk(  # type: ignore[no-untyped-def]
     o, h, low, c, budget, lines, lowest, highest, past, gap,
     lots, lot_units, dust, least, most, in_base, base_rate, fee_rate, fee_units,
-    worth, reserve, fee_worth, free,
+    worth, reserve, fee_worth, free, path,
 ):  # fmt: skip
     """(fills, totals, gap, bars walked, status, least free quote).
 
@@ -53,6 +53,7 @@ def walk(  # type: ignore[no-untyped-def]
         worth: quote of a lot at each line; reserve: fee of a buy's lock as a fraction; fee_worth:
             quote of a fee step; free: quote that is free once the first orders rest. Floats: they
             only tell whether an order could have been refused.
+        path: how a bar is walked, as for `kernel.record`.
 
     Returns:
         fills: int64 [n, 6]: bar, point, slot, side, lots, fee in steps.
@@ -68,7 +69,7 @@ def walk(  # type: ignore[no-untyped-def]
     while bar < len(o):
         walked += 1
         for point in range(first, 4):
-            price = _point(o[bar], h[bar], low[bar], c[bar], point)
+            price = _point_along(o[bar], h[bar], low[bar], c[bar], point, path)
             before, volume = gap, budget[bar]
             while True:
                 falls = price <= np.int64(lines[gap]) - past

@@ -5,8 +5,10 @@ under every latency and queue, and orders that wait for a bar's end do not feel 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from decimal import Decimal
 
+import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_kernel_differential import random_bars
@@ -15,6 +17,7 @@ from gridlab.domain.market import BarPath
 from gridlab.exchange.paper import FillRule
 from gridlab.research.backtest import backtest
 from gridlab.research.flows import Flows
+from gridlab.research.kernel_partial import try_partial
 from gridlab.research.kernel_run import try_kernel
 from gridlab.research.venue import account_for
 from gridlab.testing import strategies as gl
@@ -47,6 +50,35 @@ def test_the_kernel_walks_every_path_as_the_core_does(
     )
     assert not Flows.of(core.trades, bars, plan.instrument).difference(found.flows(bars))
     assert core.money == found.books.money and core.bars_walked == found.walked
+
+
+@EASY
+@given(
+    gl.settings_that_start(),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(("0.1", "0.9", "1")),
+    st.sampled_from(BarPath),
+)
+def test_the_kernel_of_partial_fills_walks_every_path_too(
+    setting: gl.Setting, seed: int, share: str, path: BarPath
+) -> None:
+    plan = setting.plan
+    bars = random_bars(plan, seed, 10 + seed % 90)
+    # Some three orders a bar, so that every share is felt and none stops all.
+    bars = replace(bars, volume=np.full(len(bars), 3 * float(plan.quantity)))
+    found = try_partial(plan, bars, account_for(plan), FillRule.TOUCH, Decimal(share), path)
+    if isinstance(found, str):
+        return
+    core = backtest(
+        plan.spec,
+        bars,
+        instrument=plan.instrument,
+        participation=share,
+        path=path,
+        engine="core",
+    )
+    assert not Flows.of(core.trades, bars, plan.instrument).difference(found.flows(bars))
+    assert core.money == found.books.money
 
 
 @EASY
