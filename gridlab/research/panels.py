@@ -9,6 +9,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 
 import numpy as np
+import numpy.typing as npt
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
@@ -33,7 +34,7 @@ from gridlab.research.plots import (
     span_of,
     times,
 )
-from gridlab.research.thinning import thinned, with_breaks
+from gridlab.research.thinning import pieces, thinned, with_breaks
 
 
 def figure_of(result: Outcome, what: str, height: int | None) -> go.Figure:
@@ -147,32 +148,46 @@ def parts_figure(result: Outcome, height: int) -> go.Figure:
         ("funding", curve.funding, HOLD),
         ("forced sale", curve.liquidation, SELL),
     )
+    moments = curve.time_ms[kept]
     for name, values, colour in parts:
-        moments, shown = with_breaks(curve.time_ms[kept], values[kept], result.bars)
-        x = times(moments)
-        for stack, side in (("gains", np.maximum(shown, 0)), ("losses", np.minimum(shown, 0))):
-            if not np.nansum(np.abs(side)):
+        _add_stacks(figure, result, moments, values[kept], name, colour)
+    line = {"color": INK, "width": 1.8}
+    x, shown = with_breaks(moments, total[kept], result.bars)
+    figure.add_trace(go.Scatter(x=times(x), y=shown, name="change of equity", line=line))
+    dress(figure, f"{result.symbol}: where the money came from", height)
+    _axes(figure, result, f"since the start, {result.quote}")
+    return figure
+
+
+def _add_stacks(
+    figure: go.Figure,
+    result: Outcome,
+    moments: npt.NDArray[np.int64],
+    values: FloatArray,
+    name: str,
+    colour: str,
+) -> None:
+    """One part on the stacks of gains and of losses; each stretch between holes has its own two."""
+    is_first = True
+    for number, piece in enumerate(pieces(moments, result.bars)):
+        for stack, side in (("gains", np.maximum), ("losses", np.minimum)):
+            shown = side(values[piece], 0.0)
+            if not side(values, 0.0).any():
                 continue
             figure.add_trace(
                 go.Scatter(
-                    x=x,
-                    y=side,
+                    x=times(moments[piece]),
+                    y=shown,
                     name=name,
                     legendgroup=name,
-                    showlegend=stack == "gains" or not (shown > 0).any(),
-                    stackgroup=stack,
+                    showlegend=is_first,
+                    stackgroup=f"{stack} {number}",
                     mode="lines",
                     line={"width": 0.5, "color": colour},
                     hoveron="points+fills",
                 )
             )
-    line = {"color": INK, "width": 1.8}
-    moments, shown = with_breaks(curve.time_ms[kept], total[kept], result.bars)
-    x = times(moments)
-    figure.add_trace(go.Scatter(x=x, y=shown, name="change of equity", line=line))
-    dress(figure, f"{result.symbol}: where the money came from", height)
-    _axes(figure, result, f"since the start, {result.quote}")
-    return figure
+            is_first = False
 
 
 def _axes(figure: go.Figure, result: Outcome, title: str) -> None:

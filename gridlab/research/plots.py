@@ -19,7 +19,7 @@ from gridlab.data.bars import Bars
 from gridlab.domain.plan import GridPlan
 from gridlab.research.metrics import FloatArray, underwater
 from gridlab.research.outcome import Outcome
-from gridlab.research.thinning import distinct_fills, joined, thinned, with_breaks
+from gridlab.research.thinning import distinct_fills, joined, pieces, thinned, with_breaks
 
 BUY, SELL, EQUITY, HOLD, STOCK = "#17a673", "#e0575b", "#3f7cf4", "#8a93a6", "#d9982b"
 FEES = "#b65fcf"
@@ -215,19 +215,24 @@ def add_curve(
 ) -> None:
     """One thinned line in a panel, broken where `bars` have a hole."""
     kept = thinned(values)
-    moments, shown = with_breaks(time_ms[kept], values[kept], bars)
-    figure.add_trace(
-        go.Scatter(
-            x=times(moments),
-            y=shown,
-            mode="lines",
-            name=name,
-            line={"color": colour, "width": 1.4, "dash": dash, "shape": shape},
-            fill=fill,
-        ),
-        row=row,
-        col=1,
-    )
+    moments, shown = time_ms[kept], values[kept]
+    if fill is None:
+        moments, shown = with_breaks(moments, shown, bars)
+    for part in [slice(None)] if fill is None else pieces(moments, bars):
+        figure.add_trace(
+            go.Scatter(
+                x=times(moments[part]),
+                y=shown[part],
+                mode="lines",
+                name=name,
+                legendgroup=name,
+                showlegend=not part.start,
+                line={"color": colour, "width": 1.4, "dash": dash, "shape": shape},
+                fill=fill,
+            ),
+            row=row,
+            col=1,
+        )
 
 
 def span_of(bars: Bars) -> list[Any]:

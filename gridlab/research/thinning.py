@@ -95,16 +95,27 @@ def distinct_fills(result: Outcome, most: int = MOST_FILLS) -> tuple[IntArray, i
     return kept, count
 
 
-def with_breaks(
-    time_ms: IntArray, values: FloatArray, bars: Bars, share: float = 0.01
-) -> tuple[IntArray, FloatArray]:
-    """A curve with a NaN in each hole of the recording wider than `share` of its length.
+def with_breaks(time_ms: IntArray, values: FloatArray, bars: Bars) -> tuple[IntArray, FloatArray]:
+    """A curve with a NaN in each wide hole of the recording.
 
     So that nobody draws a straight line through time of which nothing is known.
     """
-    holes = [gap for gap in bars.gaps() if gap[1] - gap[0] > share * (time_ms[-1] - time_ms[0])]
-    if not holes:
+    middle = _wide_holes(bars)
+    if not len(middle):
         return time_ms, values
-    middle = np.array([(first + last) // 2 for first, last in holes], np.int64)
     places = np.searchsorted(time_ms, middle)
     return np.insert(time_ms, places, middle), np.insert(values, places, np.nan)
+
+
+def pieces(time_ms: IntArray, bars: Bars) -> list[slice]:
+    """The stretches of a curve between the wide holes, for areas, which no NaN divides."""
+    places = np.searchsorted(time_ms, _wide_holes(bars)).tolist()
+    edges = [0, *places, len(time_ms)]
+    return [slice(a, b) for a, b in zip(edges, edges[1:], strict=False) if b > a]
+
+
+def _wide_holes(bars: Bars, share: float = 0.01) -> IntArray:
+    """The middle of each hole that is wider than `share` of the series."""
+    least = share * (bars.end_ms - int(bars.open_time_ms[0]))
+    holes = [(first + last) // 2 for first, last in bars.gaps() if last - first > least]
+    return np.array(holes, np.int64)

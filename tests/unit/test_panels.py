@@ -68,13 +68,13 @@ def test_levels_stand_beside_the_price_at_their_own_heights(result: BacktestResu
 
 def test_stacks_of_parts_differ_by_the_change_of_equity(result: BacktestResult) -> None:
     figure = result.plot("parts")
-    stacks = {"gains": 0.0, "losses": 0.0}
+    stacks: dict[str, Any] = {"gains 0": 0.0, "losses 0": 0.0}
     for trace in figure.data[:-1]:
         stacks[trace.stackgroup] = stacks[trace.stackgroup] + np.asarray(trace.y)
-        assert np.all(trace.y >= 0) if trace.stackgroup == "gains" else np.all(trace.y <= 0)
+        assert np.all(trace.y >= 0) if trace.stackgroup == "gains 0" else np.all(trace.y <= 0)
     line = figure.data[-1]
     assert line.name == "change of equity"
-    assert stacks["gains"] + stacks["losses"] == pytest.approx(line.y, abs=1e-6)
+    assert stacks["gains 0"] + stacks["losses 0"] == pytest.approx(line.y, abs=1e-6)
     assert line.y[-1] == pytest.approx(float(result.money.total))
     shown = [trace.name for trace in figure.data if trace.showlegend is not False]
     assert shown == ["grid profit", "inventory", "fees", "change of equity"]
@@ -96,6 +96,12 @@ def test_a_hole_breaks_the_curves(result: BacktestResult) -> None:
     keep[10_000:20_000] = False
     columns: list[Any] = [getattr(bars, field.name)[keep] for field in fields(bars)[3:]]
     holed = backtest(result.spec, Bars(bars.symbol, bars.market, bars.interval, *columns))
-    for what, name in (("equity", "grid"), ("parts", "change of equity"), ("inventory", "held")):
+    for what, name in (("equity", "grid"), ("parts", "change of equity")):
         assert np.isnan(named(holed.plot(what))[name].y).sum() == 1, what
+    for what, name in (("inventory", "held"), ("drawdown", "grid"), ("parts", "fees")):
+        # Areas are drawn in two pieces: a NaN would not divide them.
+        both = [trace for trace in holed.plot(what).data if trace.name == name]
+        assert [trace.showlegend for trace in both] == [True, False], what
+        assert (both[1].x[0] - both[0].x[-1]) > np.timedelta64(6, "D")
+        assert not any(np.isnan(trace.y).any() for trace in both)
     assert parts_curve(holed).inventory.shape == (len(holed.bars),)
