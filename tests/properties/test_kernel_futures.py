@@ -166,3 +166,36 @@ def test_random_grids_on_recorded_perpetuals(seed: int) -> None:
         assert np.array_equal(ours, its)
     assert np.array_equal(mine.equity_at_fills, core.equity_at_fills)
     assert mine.drawdown == core.drawdown
+
+
+@pytest.mark.parametrize("margin", list(MarginType))
+@pytest.mark.parametrize("is_paid", [True, False])
+def test_funding_alone_can_bring_liquidation(margin: MarginType, is_paid: bool) -> None:
+    """A price that stands still, and payments that eat the margin: the kernel sees it coming."""
+    quiet = load("BTCUSDT", Market.FUTURES).slice(end_ms=1_749_513_600_000 + 7_200_000)
+    price = float(quiet.open[0])
+    still = {name: np.full(len(quiet), price) for name in ("open", "high", "low", "close")}
+    bars = replace(quiet, **still)
+    spec = GridSpec(
+        "BTCUSDT",
+        8,
+        spacing=Decimal("0.01"),
+        investment=Decimal(30_000),
+        market=Market.FUTURES,
+        fees=FeeSchedule(Decimal("0.0002"), Decimal("0.0005"), FeeMode.QUOTE),
+        leverage=4,
+        liquidation_buffer=Decimal(0),
+    )
+    # Six times 9 % of the position is more than stands behind it; a hundredth of that is not.
+    rate = Decimal("0.09") if is_paid else Decimal("0.0009")
+    start = int(bars.open_time_ms[0])
+    rates = Funding("BTCUSDT", np.array([start + k * 600_000 for k in range(1, 7)]), (rate,) * 6)
+    probe = backtest(spec, bars, engine="core")
+    # What is beside isolated margin does not help it.
+    plenty = Decimal(20) if margin is MarginType.ISOLATED else Decimal("1.02")
+    account = {"USDT": probe.plan.margin_needed * plenty}
+    side = FuturesSide(rates, margin)
+    found = assert_equal_to_core(probe.plan, bars, account, FillRule.TOUCH, side)
+    story = core_story(probe.plan, bars, account, FillRule.TOUCH, side)
+    assert isinstance(found, str) is is_paid
+    assert (story.liquidation is not None) is is_paid
