@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gridlab.errors import GridLabError
     from gridlab.research.backtest import BacktestResult, backtest
     from gridlab.research.grids import make_grid, plan
+    from gridlab.research.stress import stress
     from gridlab.widgets import live
 
 _HOME = {
@@ -49,6 +50,7 @@ _HOME = {
     "backtest": "gridlab.research.backtest",
     "make_grid": "gridlab.research.grids",
     "plan": "gridlab.research.grids",
+    "stress": "gridlab.research.stress",
     "live": "gridlab.widgets",
 }
 
@@ -77,6 +79,7 @@ __all__ = [
     "make_grid",
     "plan",
     "read_bars",
+    "stress",
 ]
 
 

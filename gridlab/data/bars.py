@@ -253,7 +253,10 @@ class Bars:
         def floats(name: str) -> FloatArray:
             if name not in found:
                 return np.full(len(frame), np.nan)
-            return np.asarray(frame[found[name]], dtype=np.float64)
+            try:
+                return np.asarray(frame[found[name]], dtype=np.float64)
+            except (TypeError, ValueError) as error:
+                raise InvalidInput(f"{where}: column {name} holds no numbers: {error}") from error
 
         trades = np.full(len(frame), -1, np.int64)
         if "trades" in found:

@@ -194,12 +194,12 @@ def _columns(table: Any, where: str) -> Columns:
     def floats(name: str) -> FloatArray:
         if name not in found:
             return np.full(table.num_rows, np.nan)
-        column = table.column(found[name]).cast(pa.float64()).fill_null(np.nan)
+        column = _filled(table.column(found[name]).cast(pa.float64()), np.nan)
         return np.asarray(_values(column), dtype=np.float64)
 
     trades = np.full(table.num_rows, -1, np.int64)
     if "trades" in found:
-        column = table.column(found["trades"]).cast(pa.int64()).fill_null(-1)
+        column = _filled(table.column(found["trades"]).cast(pa.int64()), -1)
         trades = _values(column)
     return Columns(
         open_time_ms=_time_ms(table.column(found["open_time"]), where),
@@ -211,6 +211,11 @@ def _columns(table: Any, where: str) -> Columns:
         quote_volume=floats("quote_volume"),
         trades=trades,
     )
+
+
+def _filled(column: Any, value: float) -> Any:
+    """A column without nulls; where there are none pyarrow is not asked, for it loads pandas."""
+    return column.fill_null(value) if column.null_count else column
 
 
 def _time_ms(column: Any, where: str) -> IntArray:

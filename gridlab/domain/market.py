@@ -104,6 +104,15 @@ def path_times_ms(open_time_ms: int, width_ms: int) -> tuple[int, int, int, int]
     )
 
 
+class BarPath(StrEnum):
+    """The order in which a price visits the extremes of a bar, which no bar tells."""
+
+    STATED = "stated"  # low first when the bar rose or stood, else high first
+    LOW_FIRST = "low_first"
+    HIGH_FIRST = "high_first"
+    CONTRARY = "contrary"  # the other way round than stated: the longest way through the bar
+
+
 @dataclass(frozen=True, slots=True)
 class Kline:
     """One candle. `quote_volume` and `trades` are None where the recording lacks them."""
@@ -125,7 +134,14 @@ class Kline:
     @property
     def path(self) -> tuple[Decimal, Decimal, Decimal, Decimal]:
         """The stated path inside the bar: O-L-H-C when it rose or stood, O-H-L-C when it fell."""
-        if self.is_rising:
+        return self.along(BarPath.STATED)
+
+    def along(self, path: BarPath) -> tuple[Decimal, Decimal, Decimal, Decimal]:
+        """Open, first extreme, second extreme, close, in the order of `path`."""
+        is_low_first = path is BarPath.LOW_FIRST
+        if path in (BarPath.STATED, BarPath.CONTRARY):
+            is_low_first = self.is_rising == (path is BarPath.STATED)
+        if is_low_first:
             return (self.open, self.low, self.high, self.close)
         return (self.open, self.high, self.low, self.close)
 

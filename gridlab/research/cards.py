@@ -43,8 +43,8 @@ _STYLE = """<style>
 .gl-card .gl-up{color:var(--jp-success-color1,#17835c)}
 .gl-card .gl-down{color:var(--jp-error-color1,#c63d40)}
 .gl-card .gl-warn{color:var(--jp-warn-color1,#a86400)}
-.gl-card table{border-collapse:collapse;margin:4px 0 0;font-variant-numeric:tabular-nums;
- background:transparent}
+.gl-card table{font:inherit;font-variant-numeric:tabular-nums;border-collapse:collapse;
+ margin:4px 0 0;background:transparent}
 .gl-card th,.gl-card td{padding:2px 14px 2px 0;text-align:right;background:transparent;
  color:inherit;border:0}
 .gl-card th{color:var(--jp-ui-font-color2,#667085);font-weight:500;
@@ -53,14 +53,24 @@ _STYLE = """<style>
 .gl-card tr.gl-here td{color:var(--jp-ui-font-color2,#667085);
  border-top:1px dashed var(--jp-border-color1,#aab);
  border-bottom:1px dashed var(--jp-border-color1,#aab)}
+.gl-card .gl-columns{columns:2 320px;column-gap:36px}
+.gl-card .gl-columns>div{break-inside:avoid;padding-bottom:12px}
+.gl-card .gl-columns table{width:100%}
+.gl-card .gl-columns td{white-space:normal;vertical-align:top}
+.gl-card .gl-columns td:last-child{white-space:nowrap;padding-right:0}
+.gl-card .gl-why{color:var(--jp-ui-font-color2,#667085);font-size:11.5px}
 .gl-card ul{margin:0 0 10px;padding-left:18px}
 .gl-card svg{display:block;width:100%;max-width:720px;height:auto;margin:2px 0 8px}
 .gl-card .gl-note{color:var(--jp-ui-font-color2,#667085);font-size:11.5px;margin-top:10px}
 </style>"""
 
 
-def result_card(result: Outcome) -> str:
-    """A backtest as one card: figures, the curve of equity against holding, the books."""
+def result_card(result: Outcome, figures: Iterable[tuple[str, str]] = ()) -> str:
+    """A backtest as one card: figures, the curve of equity against holding, the books.
+
+    Args:
+        figures: further (name, value) tiles.
+    """
     spec, money = result.spec, result.money
     title = (
         f"{result.symbol} · {spec.levels} {spec.mode} grids of "
@@ -79,9 +89,20 @@ def result_card(result: Outcome) -> str:
         ("grid profit", signed(money.grid_profit), _tone(float(money.grid_profit))),
         ("floating", signed(money.floating), _tone(float(money.floating))),
         ("fees", signed(money.fees), _tone(float(money.fees))),
+        *(
+            [("forced closing", signed(money.liquidation), "gl-down")]
+            if result.liquidation is not None
+            else []
+        ),
+        *(
+            [("funding", signed(money.funding), _tone(float(money.funding)))]
+            if result.funding_words
+            else []
+        ),
         ("buys / sells", f"{result.fills.buys:,} / {result.fills.sells:,}", ""),
         ("max drawdown", percent(fall.fraction), ""),
         ("out of range", percent(result.out_of_range, 1), ""),
+        *((name, shown, "") for name, shown in figures),
     ]
     trough = f"Deepest at {when(result.close_time_ms(fall.trough))} UTC" if fall.fraction else ""
     notes = [
@@ -89,11 +110,13 @@ def result_card(result: Outcome) -> str:
         f"{result.instrument.base} held at {plain(result.last_price)}.",
         f"Rules: {result.rules}.",
         f"{trough}; drawdown is measured at closes." if trough else "",
+        f"Funding: {result.funding_words}." if result.funding_words else "",
         *(f"Slot {slot} stands empty: {reason}." for slot, reason in result.vacancies[:5]),
     ]
     return _card(
         title,
         subtitle,
+        _warnings(result.warnings),
         _tiles(tiles),
         _sparkline(result.curve.equity, result.curve.hold),
         _note(notes),
@@ -118,9 +141,28 @@ def plan_card(plan: GridPlan) -> str:
     return _card(title, subtitle, _tiles(tiles), _findings(plan.findings), _orders(plan))
 
 
+def figures_card(title: str, rows: Iterable[tuple[str, str, str, str]]) -> str:
+    """Figures as one card: (group, name, value, why there is none), a column for each group."""
+    groups: dict[str, list[str]] = {}
+    for group, name, shown, why in rows:
+        reason = f'<br><span class="gl-why">{escape(why)}</span>' if why else ""
+        cells = f"<td>{escape(name)}{reason}</td><td>{escape(shown)}</td>"
+        groups.setdefault(group, []).append(f"<tr>{cells}</tr>")
+    tables = (
+        f"<div><b>{escape(group)}</b><table><tbody>{''.join(inner)}</tbody></table></div>"
+        for group, inner in groups.items()
+    )
+    return _card(title, "", f'<div class="gl-columns">{"".join(tables)}</div>')
+
+
 def _earned(plan: GridPlan) -> str:
     low, high = percent(plan.profit_min, 3), percent(plan.profit_max, 3)
     return low if low == high else f"{low.removesuffix(' %')} to {high}"
+
+
+def _warnings(sentences: Sequence[str]) -> str:
+    rows = "".join(f'<li class="gl-down"><b>{escape(words)}</b></li>' for words in sentences)
+    return f"<ul>{rows}</ul>" if rows else ""
 
 
 def _findings(findings: Sequence[Finding]) -> str:

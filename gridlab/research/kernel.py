@@ -57,6 +57,15 @@ def _point(o, h, lo, c, point):  # type: ignore[no-untyped-def]
     return lo if (point == 1) == (c >= o) else h
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _point_along(o, h, lo, c, point, path):  # type: ignore[no-untyped-def]
+    """The same on another path: 0 the stated one, 1 low first, 2 high first, 3 the contrary one."""
+    if path == 0 or point == 0 or point == 3:
+        return _point(o, h, lo, c, point)
+    is_low_first = path == 1 or (path == 3 and c < o)
+    return lo if (point == 1) == is_low_first else h
+
+
 @njit(cache=True, nogil=True)
 def _grown(array):  # type: ignore[no-untyped-def]
     bigger = np.empty(2 * len(array), array.dtype)
@@ -65,13 +74,14 @@ def _grown(array):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def record(o, h, low, c, lines, lowest, highest, past, gap):  # type: ignore[no-untyped-def]
+def record(o, h, low, c, lines, lowest, highest, past, gap, path):  # type: ignore[no-untyped-def]
     """Every fill of one grid: (bars, points, slots, sides, gap, bars walked, status).
 
     Args:
         lines: padded.
         lowest, highest: by line; the market prices between which it may be placed.
         past: ticks that the price must go beyond a line to fill it.
+        path: how a bar is walked; see `_point_along`.
 
     Returns:
         arrays of one length, in order: int32 bar, int8 point of its path, int32 slot, int8 side (1
@@ -85,7 +95,7 @@ def record(o, h, low, c, lines, lowest, highest, past, gap):  # type: ignore[no-
     while bar < len(o):
         walked += 1
         for point in range(first, 4):
-            price = _point(o[bar], h[bar], low[bar], c[bar], point)
+            price = _point_along(o[bar], h[bar], low[bar], c[bar], point, path)
             before = gap
             while price <= np.int64(lines[gap]) - past or price >= np.int64(lines[gap + 2]) + past:
                 if count == len(bars):

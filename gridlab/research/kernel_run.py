@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridlab.data.bars import Bars
-from gridlab.domain.market import FeeMode, path_times_ms
+from gridlab.domain.market import BarPath, FeeMode, path_times_ms
 from gridlab.domain.orders import INITIAL_BUY
 from gridlab.domain.plan import GridPlan
 from gridlab.exchange.paper import FillRule
@@ -25,6 +25,8 @@ from gridlab.research.kernel_books import Books, books_of, least_free, lowest_fr
 from gridlab.research.ladder import FIRST_SALE, Ladder, free_quote, ladder_or_why
 from gridlab.research.ticks import TickBars
 
+#: Paths by the number that the kernel knows them by.
+PATHS = (BarPath.STATED, BarPath.LOW_FIRST, BarPath.HIGH_FIRST, BarPath.CONTRARY)
 INSTALL = "numba is not installed; install gridlab[research] for the compiled kernel"
 
 
@@ -90,7 +92,11 @@ class KernelRun:
 
 
 def try_kernel(
-    plan: GridPlan, bars: Bars, account: Mapping[str, Decimal], rule: FillRule
+    plan: GridPlan,
+    bars: Bars,
+    account: Mapping[str, Decimal],
+    rule: FillRule,
+    path: BarPath = BarPath.STATED,
 ) -> KernelRun | str:
     """The kernel's run of `plan` over `bars`, or why it would not equal the core's."""
     ladder, problem = ladder_or_why(plan, account)
@@ -101,11 +107,16 @@ def try_kernel(
     ticks = TickBars.of(bars, plan.instrument.tick_size)
     if ticks.problem:
         return ticks.problem
-    return _run(ladder, ticks, bars, account, rule)
+    return _run(ladder, ticks, bars, account, rule, path)
 
 
 def _run(
-    ladder: Ladder, ticks: TickBars, series: Bars, account: Mapping[str, Decimal], rule: FillRule
+    ladder: Ladder,
+    ticks: TickBars,
+    series: Bars,
+    account: Mapping[str, Decimal],
+    rule: FillRule,
+    path: BarPath,
 ) -> KernelRun | str:
     from gridlab.research import kernel
 
@@ -120,6 +131,7 @@ def _run(
         highest,
         int(rule is FillRule.THROUGH),
         ladder.gap,
+        PATHS.index(path),
     )
     if status == kernel.OUT_OF_BAND:
         return "the price goes so far that the percent-price band would refuse an order"

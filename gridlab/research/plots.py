@@ -1,12 +1,12 @@
 """Plotly figures of grids and results, in one template, light enough for a notebook.
 
-Long series are thinned before they are drawn: candles are joined until they fit the width, curves
-keep the lowest and the highest point of each bucket, so that no extreme is lost. Two weeks of
-minutes become some hundreds of kilobytes.
+Long series are thinned before they are drawn, see `thinning`; a figure that shows less than there
+is says so below its axes. Years of minutes stay under a megabyte.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,17 +16,14 @@ import plotly.io as pio
 from plotly.subplots import make_subplots
 
 from gridlab.data.bars import Bars
-from gridlab.domain.market import Interval
-from gridlab.domain.orders import Side, Trade
 from gridlab.domain.plan import GridPlan
 from gridlab.research.metrics import FloatArray, underwater
-from gridlab.research.outcome import Outcome, slot_of
+from gridlab.research.outcome import Outcome
+from gridlab.research.thinning import distinct_fills, joined, pieces, thinned, with_breaks
 
 BUY, SELL, EQUITY, HOLD, STOCK = "#17a673", "#e0575b", "#3f7cf4", "#8a93a6", "#d9982b"
+FEES = "#b65fcf"
 INK, RULE = "#7d8597", "rgba(125,133,151,0.18)"
-#: Candles that a figure shows at most, and points of a curve.
-MOST_CANDLES = 700
-MOST_POINTS = 2_000
 #: Fills above this number are drawn by WebGL.
 MANY_FILLS = 1_500
 
@@ -61,30 +58,30 @@ def result_figure(result: Outcome, height: int = 900) -> go.Figure:
         vertical_spacing=0.025,
         row_heights=[0.5, 0.22, 0.13, 0.15],
     )
-    _add_lines(figure, result.plan)
-    _add_candles(figure, result.bars)
-    _add_fills(figure, result.trades)
+    add_lines(figure, result.plan)
+    notes = [add_candles(figure, result.bars), add_fills(figure, result)]
     curve = result.curve
-    _add_curve(figure, 2, curve.time_ms, curve.equity, "grid", EQUITY)
-    _add_curve(figure, 2, curve.time_ms, curve.hold, "hold", HOLD, dash="dot")
+    add_curve(figure, curve.time_ms, curve.equity, "grid", EQUITY, bars=result.bars, row=2)
+    add_curve(figure, curve.time_ms, curve.hold, "hold", HOLD, bars=result.bars, row=2, dash="dot")
     fall = 100 * underwater(curve.equity)
-    _add_curve(figure, 3, curve.time_ms, fall, "drawdown", SELL, fill="tozeroy")
-    _add_curve(figure, 4, curve.time_ms, curve.base, "inventory", STOCK, fill="tozeroy", shape="hv")
-    fills = result.fills
-    figure.update_layout(
-        template="gridlab",
-        height=height,
-        title={
-            "text": f"{result.symbol}: {result.spec.levels} grids, {fills.buys} buys, "
-            f"{fills.sells} sells",
-            "x": 0,
-            "xref": "paper",
-            "y": 0.985,
-        },
-        margin_t=76,
+    add_curve(
+        figure, curve.time_ms, fall, "drawdown", SELL, bars=result.bars, row=3, fill="tozeroy"
     )
-    span = np.array([int(result.bars.open_time_ms[0]), result.bars.end_ms], np.int64)
-    figure.update_xaxes(range=list(_times(span)))
+    add_curve(
+        figure,
+        curve.time_ms,
+        curve.base,
+        "inventory",
+        STOCK,
+        bars=result.bars,
+        row=4,
+        fill="tozeroy",
+        shape="hv",
+    )
+    fills = result.fills
+    words = f"{result.spec.levels} grids, {fills.buys:,} buys, {fills.sells:,} sells"
+    dress(figure, f"{result.symbol}: {words}", height, notes)
+    figure.update_xaxes(range=span_of(result.bars))
     titles = (f"price, {result.quote}", f"equity, {result.quote}", "drawdown, %")
     for row, title in enumerate((*titles, f"held, {result.instrument.base}"), start=1):
         figure.update_yaxes(title_text=title, title_font_size=11, row=row, col=1)
@@ -94,85 +91,69 @@ def result_figure(result: Outcome, height: int = 900) -> go.Figure:
 def plan_figure(plan: GridPlan, bars: Bars | None = None, height: int = 480) -> go.Figure:
     """The grid's lines over candles, or alone as a ladder when no bars are given."""
     figure = make_subplots(rows=1, cols=1)
-    _add_lines(figure, plan)
+    add_lines(figure, plan)
+    notes = []
+    x: list[Any] = [0, 1]
     if bars is not None and len(bars):
-        _add_candles(figure, bars)
-        ends = [int(bars.open_time_ms[0]), bars.end_ms]
-        x: list[Any] = list(_times(np.array(ends, np.int64)))
+        notes.append(add_candles(figure, bars))
+        x = span_of(bars)
     else:
-        x = [0, 1]
         figure.update_xaxes(visible=False)
     price = float(plan.reference_price)
-    figure.add_trace(
-        go.Scatter(
-            x=x,
-            y=[price, price],
-            mode="lines",
-            name="start price",
-            line={"color": STOCK, "width": 2},
-        )
-    )
-    figure.update_layout(
-        template="gridlab",
-        height=height,
-        title={
-            "text": f"{plan.spec.symbol}: {len(plan.orders)} orders on {len(plan.lines)} lines",
-            "x": 0,
-            "xref": "paper",
-        },
-        margin_t=70,
-    )
+    line = {"color": STOCK, "width": 2}
+    figure.add_trace(go.Scatter(x=x, y=[price, price], mode="lines", name="start price", line=line))
+    words = f"{len(plan.orders)} orders on {len(plan.lines)} lines"
+    dress(figure, f"{plan.spec.symbol}: {words}", height, notes)
     figure.update_yaxes(title_text=f"price, {plan.instrument.quote}", title_font_size=11)
     return figure
 
 
-def thinned(values: FloatArray, most: int = MOST_POINTS) -> npt.NDArray[np.int64]:
-    """Positions of at most about `most` values that draw the same curve: each bucket's extremes.
-
-    The first and the last position are always among them.
-    """
-    count = len(values)
-    if count <= most:
-        return np.arange(count, dtype=np.int64)
-    size = -(-2 * count // most)
-    starts = np.arange(0, count, size)
-    found = [0, count - 1]
-    for start in starts.tolist():
-        part = values[start : start + size]
-        found += [start + int(part.argmin()), start + int(part.argmax())]
-    return np.unique(np.array(found, dtype=np.int64))
-
-
-def joined(bars: Bars, most: int = MOST_CANDLES) -> Bars:
-    """The same prices in candles wide enough that at most `most` are left, if one allows."""
-    length = bars.end_ms - int(bars.open_time_ms[0])
-    for interval in Interval:
-        if interval.ms % bars.interval.ms == 0 and length <= most * interval.ms:
-            return bars.resample(interval)
-    return bars.resample(Interval.D1) if Interval.D1.ms % bars.interval.ms == 0 else bars
+def dress(figure: go.Figure, title: str, height: int, notes: Iterable[str] = ()) -> None:
+    """Template, title, and below the axes in small print what was left out of the picture."""
+    figure.update_layout(
+        template="gridlab",
+        height=height,
+        title={"text": title, "x": 0, "xref": "paper", "y": 1 - 14 / height},
+        margin_t=76,
+    )
+    small = "; ".join(note for note in notes if note)
+    if small:
+        where = {"x": 0, "y": 0, "xref": "paper", "yref": "paper", "yshift": -34}
+        anchors = {"xanchor": "left", "yanchor": "top", "showarrow": False}
+        figure.add_annotation(text=small, font_size=10, opacity=0.8, **where, **anchors)
+        figure.update_layout(margin_b=58)
 
 
-def _add_lines(figure: go.Figure, plan: GridPlan) -> None:
+def add_lines(figure: go.Figure, plan: GridPlan) -> None:
     """One thin rule for each line, green where a buy starts, red where a sell does."""
+    shapes = []
     for index, line in enumerate(plan.lines):
         colour = BUY if index < plan.empty_line else SELL
         is_empty = index == plan.empty_line
-        figure.add_hline(
-            y=float(line),
-            line={"color": INK if is_empty else colour, "width": 1, "dash": "dot"},
-            opacity=0.5,
-            layer="below",
-            exclude_empty_subplots=False,
-            row=1,
-            col=1,
+        shapes.append(
+            {
+                "type": "line",
+                "xref": "x domain",
+                "yref": "y",
+                "x0": 0,
+                "x1": 1,
+                "y0": float(line),
+                "y1": float(line),
+                "line": {"color": INK if is_empty else colour, "width": 1, "dash": "dot"},
+                "opacity": 0.5,
+                "layer": "below",
+            }
         )
+    # All at once: adding a thousand one by one takes a minute.
+    figure.update_layout(shapes=shapes)
 
 
-def _add_candles(figure: go.Figure, bars: Bars) -> None:
+def add_candles(figure: go.Figure, bars: Bars) -> str:
+    """Candles in the first panel, joined to fit; in words if they were."""
     shown = joined(bars)
     figure.add_trace(
         go.Candlestick(
-            x=_times(shown.open_time_ms),
+            x=times(shown.open_time_ms),
             open=shown.open,
             high=shown.high,
             low=shown.low,
@@ -185,60 +166,80 @@ def _add_candles(figure: go.Figure, bars: Bars) -> None:
         row=1,
         col=1,
     )
+    if shown.interval is bars.interval:
+        return ""
+    return f"candles of {shown.interval} made of {len(bars):,} of {bars.interval}"
 
 
-def _add_fills(figure: go.Figure, trades: tuple[Trade, ...]) -> None:
-    resting = [trade for trade in trades if slot_of(trade).slot >= 0]
-    kind = go.Scattergl if len(resting) > MANY_FILLS else go.Scatter
-    for side, symbol, colour in (
-        (Side.BUY, "triangle-up", BUY),
-        (Side.SELL, "triangle-down", SELL),
+def add_fills(figure: go.Figure, result: Outcome) -> str:
+    """The grid's fills in the first panel; in words if some share a mark."""
+    flows = result.flows
+    kept, count = distinct_fills(result)
+    kind = go.Scattergl if len(kept) > MANY_FILLS else go.Scatter
+    for sign, side, symbol, colour in (
+        (1, "buy", "triangle-up", BUY),
+        (-1, "sell", "triangle-down", SELL),
     ):
-        chosen = [trade for trade in resting if trade.side is side]
+        chosen = kept[flows.side[kept] == sign]
         figure.add_trace(
             kind(
-                x=_times(np.array([trade.time_ms for trade in chosen], np.int64)),
-                y=[float(trade.price) for trade in chosen],
+                x=times(flows.time_ms[chosen]),
+                y=flows.price[chosen],
                 mode="markers",
                 name=f"{side} fills",
                 marker={
                     "symbol": symbol,
-                    "size": 9,
+                    "size": 9 if count < 400 else 6,
                     "color": colour,
-                    "line": {"width": 1, "color": "white"},
+                    "line": {"width": 1 if count < 400 else 0.5, "color": "white"},
                 },
             ),
             row=1,
             col=1,
         )
+    return f"{len(kept):,} marks for {count:,} fills" if len(kept) < count else ""
 
 
-def _add_curve(
+def add_curve(
     figure: go.Figure,
-    row: int,
     time_ms: npt.NDArray[np.int64],
     values: FloatArray,
     name: str,
     colour: str,
     *,
+    bars: Bars,
+    row: int = 1,
     dash: str | None = None,
     fill: str | None = None,
     shape: str = "linear",
 ) -> None:
+    """One thinned line in a panel, broken where `bars` have a hole."""
     kept = thinned(values)
-    figure.add_trace(
-        go.Scatter(
-            x=_times(time_ms[kept]),
-            y=values[kept],
-            mode="lines",
-            name=name,
-            line={"color": colour, "width": 1.4, "dash": dash, "shape": shape},
-            fill=fill,
-        ),
-        row=row,
-        col=1,
-    )
+    moments, shown = time_ms[kept], values[kept]
+    if fill is None:
+        moments, shown = with_breaks(moments, shown, bars)
+    for part in [slice(None)] if fill is None else pieces(moments, bars):
+        figure.add_trace(
+            go.Scatter(
+                x=times(moments[part]),
+                y=shown[part],
+                mode="lines",
+                name=name,
+                legendgroup=name,
+                showlegend=not part.start,
+                line={"color": colour, "width": 1.4, "dash": dash, "shape": shape},
+                fill=fill,
+            ),
+            row=row,
+            col=1,
+        )
 
 
-def _times(time_ms: npt.NDArray[np.int64]) -> Any:
+def span_of(bars: Bars) -> list[Any]:
+    """The first and the last moment of a series, as plotly takes times."""
+    return list(times(np.array([int(bars.open_time_ms[0]), bars.end_ms], np.int64)))
+
+
+def times(time_ms: npt.NDArray[np.int64]) -> Any:
+    """Times as plotly takes them."""
     return time_ms.astype("datetime64[ms]")

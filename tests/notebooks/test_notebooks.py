@@ -32,7 +32,8 @@ def cells_of(path: Path, kind: str = "code") -> list[str]:
 
 
 def test_there_are_notebooks() -> None:
-    assert {"01_first_grid.ipynb", "02_live_in_the_notebook.ipynb"} <= {p.name for p in NOTEBOOKS}
+    names = ("01_first_grid", "02_live_in_the_notebook", "03_backtest_and_brackets")
+    assert {*names} <= {path.stem for path in NOTEBOOKS}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -31,8 +31,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "twin": ("exchange", "domain", "clock", "data"),
     "data": ("domain", "clock", "exchange.base", "exchange.budgets"),
     "research": (
-        *("grid", "domain", "data", "clock"),
-        *("exchange.base", "exchange.paper", "exchange.replay"),
+        *("grid", "domain", "data", "clock", "_version"),
+        *("exchange.base", "exchange.paper", "exchange.paper_futures", "exchange.replay"),
     ),
     "sentiment": ("domain", "clock", "llm"),
     "llm": ("domain", "clock"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import resource
 import subprocess
@@ -18,6 +19,9 @@ import pytest
 
 from gridlab.cli import main
 from gridlab.data.catalog import load
+from gridlab.data.history import History
+from gridlab.domain.market import Interval
+from gridlab.research import report
 
 YEAR = 525_600
 BASE = ["backtest", "--symbol", "BTCUSDT"]
@@ -70,6 +74,26 @@ def test_file_and_bundle_of_the_same_day_agree(
     assert sum(told["fills"].values()) > 5
 
 
+def test_a_perpetual_with_leverage_and_its_recorded_funding(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = [*BASE, "--market", "futures", "--leverage", "3", "--investment", "30000"]
+    free = answer(capsys, *words)
+    assert (free["bars"], free["leverage"], free["margin"]) == (20_791, 3, "isolated")
+    assert free["money"]["funding"] == "0" and "none was booked" in free["funding"]
+    paid = answer(capsys, *words, "--funding", "bundled", "--margin", "crossed")
+    assert Decimal(paid["money"]["funding"]) < 0 and "43 rates" in paid["funding"]
+    assert paid["margin"] == "crossed" and paid["liquidation"] is None
+    rates = tmp_path / "rates.csv"
+    rates.write_text("symbol,funding_time,funding_rate\nBTCUSDT,1749542400000,0.0001\n")
+    once = answer(capsys, *words, "--funding", str(rates))
+    assert 0 > Decimal(once["money"]["funding"]) > Decimal(paid["money"]["funding"])
+    assert main([*words, "--funding", str(tmp_path / "none.csv")]) == 1
+    assert "no such file" in capsys.readouterr().err
+    assert main([*BASE, "--leverage", "3"]) == 1
+    assert "on spot it is 1" in capsys.readouterr().err
+
+
 def test_options_reach_the_grid(capsys: pytest.CaptureFixture[str], day: Path) -> None:
     words = [*BASE, "--file", str(day), "--lower", "60000", "--upper", "72000", "--levels", "12"]
     words += ["--mode", "arithmetic", "--fee-mode", "quote", "--fill-rule", "through"]
@@ -110,15 +134,79 @@ def test_refusals_are_words_and_exit_1(
     assert shown.err.startswith("gridlab: ") and reason in shown.err
 
 
-def test_neither_plotly_nor_the_workbench_is_imported_on_the_way() -> None:
+def test_neither_pandas_nor_the_workbench_is_imported_on_the_way() -> None:
     program = (
         "import sys; from gridlab.cli import main; main(sys.argv[1:]); "
-        "print(sorted({'plotly', 'flask', 'pydantic', 'IPython', 'numba'} & set(sys.modules)))"
+        "heavy = {'pandas', 'plotly', 'flask', 'pydantic', 'IPython', 'numba'}; "
+        "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, *BASE], capture_output=True, text=True, check=True
     )
     assert done.stdout.rstrip().endswith("[]")
+
+
+def test_metrics_are_in_the_json_and_in_the_text(
+    capsys: pytest.CaptureFixture[str], day: Path
+) -> None:
+    told = answer(capsys, *BASE, "--levels", "20", "--spacing-perc", "0.8")
+    metrics = told["metrics"]
+    assert metrics["max_drawdown"] == told["max_drawdown"]
+    assert metrics["buys"] == told["fills"]["buys"]
+    assert metrics["cagr"] is None and "too short" in metrics["why"]["cagr"]
+    assert Decimal(metrics["parts"]["total"]) == Decimal(told["money"]["total"])
+    assert len(told["data_sha256"]) == 64
+    assert main([*BASE, "--file", str(day)]) == 0
+    text = capsys.readouterr().out
+    assert "standard error of Sharpe" in text and "1 daily returns are too few" in text
+
+
+def test_a_span_is_cut_out(capsys: pytest.CaptureFixture[str]) -> None:
+    told = answer(capsys, *BASE, "--start", "2026-03-05", "--end", "2026-03-07T12:00")
+    assert (told["from"], told["to"]) == ("2026-03-05T00:00:00Z", "2026-03-07T12:00:00Z")
+    assert told["bars"] == 2.5 * 1_440
+    assert main([*BASE, "--start", "2027-01-01"]) == 1
+    assert "no bar lies between --start and --end" in capsys.readouterr().err
+
+
+def test_the_report_is_written(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    assert main([*BASE, "--end", "2026-03-03", "--html", str(path)]) == 0
+    assert f"the report is in {path}" in capsys.readouterr().out
+    page = path.read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>") and "2026-03-03 00:00 UTC" in page
+    assert main([*BASE, "--end", "2026-03-03", "--html", str(tmp_path / "no" / "x.html")]) == 1
+    assert "No such file or directory; name another file" in capsys.readouterr().err
+
+
+def test_stored_candles_are_found(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bars = load("BTCUSDT", end_ms=1_772_323_200_000 + 86_400_000)
+    History(tmp_path / "history").add(bars, "a test")
+    History(tmp_path / "history").add(bars.resample(Interval.M5), "a test")
+    told = answer(capsys, *BASE, "--data-dir", str(tmp_path))
+    assert told["bars"] == 1_440 and str(tmp_path / "history") in told["data_source"]
+    monkeypatch.setenv("GRIDLAB_DATA_DIR", str(tmp_path))
+    assert answer(capsys, *BASE, "--interval", "5m")["bars"] == 288
+    assert main([*BASE, "--interval", "1h"]) == 1
+    assert "gridlab data fetch" in capsys.readouterr().err
+
+
+def test_progress_is_told_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    with report.progress_bar(delay_s=0) as progress:
+        assert progress is None  # nobody watches
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with report.progress_bar(delay_s=0) as progress:
+        assert progress is not None
+        for step in range(5):
+            progress(step / 4)
+    shown = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    assert "0%" in shown and shown.endswith("\r"), "drawn, and wiped off at the end"
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from gridlab.data.catalog import load
 from gridlab.domain.market import FeeMode, FeeSchedule
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import InvalidInput, InvariantError
-from gridlab.research import metrics, plots, words
+from gridlab.research import metrics, thinning, words
 from gridlab.research.backtest import BacktestResult, backtest
 
 DAY_MS = 86_400_000
@@ -184,7 +184,7 @@ def test_text_says_the_figures(result: BacktestResult) -> None:
 
 def test_thinning_keeps_ends_and_extremes() -> None:
     values = np.sin(np.arange(50_000) / 300) * np.linspace(1, 3, 50_000)
-    kept = plots.thinned(values, 1_000)
+    kept = thinning.thinned(values, 1_000)
     assert len(kept) <= 1_002
     assert kept[0] == 0 and kept[-1] == len(values) - 1
     assert values[kept].min() == values.min() and values[kept].max() == values.max()
@@ -192,15 +192,15 @@ def test_thinning_keeps_ends_and_extremes() -> None:
 
 
 def test_short_series_are_not_thinned() -> None:
-    assert plots.thinned(np.ones(7), 10).tolist() == list(range(7))
+    assert thinning.thinned(np.ones(7), 10).tolist() == list(range(7))
 
 
 @pytest.mark.parametrize(("days", "interval"), [(0.2, "1m"), (2, "5m"), (14, "30m"), (31, "2h")])
 def test_candles_are_joined_to_fit(days: float, interval: str) -> None:
     bars = load("BTCUSDT", start_ms=START_MS, end_ms=START_MS + int(days * DAY_MS))
-    joined = plots.joined(bars)
+    joined = thinning.joined(bars)
     assert joined.interval == interval
-    assert len(joined) <= plots.MOST_CANDLES
+    assert len(joined) <= thinning.MOST_CANDLES
     assert joined.high.max() == bars.high.max() and joined.low.min() == bars.low.min()
 
 
