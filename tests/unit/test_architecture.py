@@ -31,7 +31,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "twin": ("exchange", "domain", "clock", "data"),
     "data": ("domain", "clock", "exchange.base", "exchange.budgets"),
     "research": (
-        *("grid", "domain", "data", "clock"),
+        *("grid", "domain", "data", "clock", "_version"),
         *("exchange.base", "exchange.paper", "exchange.replay"),
     ),
     "sentiment": ("domain", "clock", "llm"),

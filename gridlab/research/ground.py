@@ -1,0 +1,149 @@
+"""`Ground`: what all rows of a sweep share, and the figures of some rows on it.
+
+The bars, the price and the rules at which every grid is laid, and how orders fill. A part of a
+sweep, of a study or of another machine's work is `Ground.run` of some settings: rows depend on
+nothing but their settings and the ground, so parts may be cut and joined at will.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from decimal import Decimal
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gridlab._version import __version__
+from gridlab.data.bars import Bars, read_bars
+from gridlab.domain.market import Instrument, Market
+from gridlab.domain.plan import GridPlan
+from gridlab.errors import InvalidInput
+from gridlab.exchange.paper import FillRule
+from gridlab.money import from_float, text
+from gridlab.research.backtest import fill_rule_of
+from gridlab.research.batch import run_many
+from gridlab.research.space import as_json, plan_of
+from gridlab.research.venue import Rules, rules_for
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: What stands in a column for a row that could not start.
+_ABSENT = {"f": np.nan, "i": -1}
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """Where grids are laid.
+
+    Args:
+        price: the first open; the reference price of every plan.
+        rules: in words, where the instrument's rules come from.
+    """
+
+    symbol: str
+    bars: Bars
+    price: Decimal
+    instrument: Instrument
+    rules: str
+    fill_rule: FillRule
+
+    @classmethod
+    def of(
+        cls,
+        symbol: str,
+        market: Market,
+        data: Any,
+        instrument: Instrument | None,
+        fill_rule: FillRule | str,
+    ) -> Ground:
+        """The ground that `data` gives: bars, a DataFrame or a file of them.
+
+        Raises:
+            InvalidInput: bars of another symbol or market, none at all, or what is no bars.
+        """
+        bars = bars_of(data, symbol, market)
+        if (bars.symbol, bars.market) != (symbol, market):
+            raise InvalidInput(
+                f"the grids are for {symbol} ({market}) and the bars are of {bars.symbol} "
+                f"({bars.market}); load the bars of the same symbol and market"
+            )
+        if not len(bars):
+            raise InvalidInput(f"there is no bar of {bars.symbol} to run over; widen the span")
+        rules = Rules(instrument, "the instrument handed in") if instrument else rules_for(bars)
+        price = from_float(bars.open[0])
+        return cls(symbol, bars, price, rules.instrument, rules.source, fill_rule_of(fill_rule))
+
+    def run(
+        self, rows: Sequence[Mapping[str, object]], first: int = 0, threads: int | None = None
+    ) -> pd.DataFrame:
+        """The figures of some settings, one row each, indexed from `first` on.
+
+        Columns are those of `BatchResult.to_frame`, and `reason`: why the row could not start,
+        empty where it ran. In a row that did not, floats are NaN, counts -1 and texts empty.
+        """
+        import pandas as pd
+
+        found = [
+            plan_of(first + k, self.symbol, settings, self.price, self.instrument)
+            for k, settings in enumerate(rows)
+        ]
+        plans = [plan for plan in found if isinstance(plan, GridPlan)]
+        figures = run_many(plans, self.bars, fill_rule=self.fill_rule, threads=threads).to_frame()
+        ran = np.array([plan.ok for plan in found], np.bool_)
+        columns: dict[str, Any] = {}
+        for name, column in figures.items():
+            values = column.to_numpy()
+            kind = values.dtype.kind
+            whole = np.full(len(rows), _ABSENT.get(kind, ""), values.dtype if kind in "fi" else "O")
+            whole[ran] = values
+            columns[str(name)] = whole
+        columns["reason"] = ["" if plan.ok else str(plan) for plan in found]
+        return pd.DataFrame(columns, index=pd.RangeIndex(first, first + len(rows), name="row"))
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the figures depend on beside the settings, as plain JSON values."""
+        return {
+            "gridlab": __version__,
+            "bars": f"{self.bars!r}, SHA-256 {_hash(self.bars)}",
+            "price": text(self.price),
+            "instrument": {name: _plain(rule) for name, rule in asdict(self.instrument).items()},
+            "fill rule": str(self.fill_rule),
+        }
+
+
+def bars_of(data: Any, symbol: str, market: Market) -> Bars:
+    """`data` as bars: themselves, a DataFrame, or the path of a Parquet or CSV file.
+
+    Raises:
+        InvalidInput: it is nothing of these, or a bar breaks a rule.
+        NotFound: no such file.
+    """
+    if isinstance(data, Bars):
+        return data
+    if isinstance(data, (str, PathLike)):
+        return read_bars(str(data), symbol=symbol, market=market)
+    if hasattr(data, "columns"):
+        return Bars.from_frame(data, symbol=symbol, market=market)
+    raise InvalidInput(
+        f"data is of type {type(data).__name__}; hand in Bars (gridlab.load, read_bars), a "
+        "DataFrame of candles or the path of a file"
+    )
+
+
+def _hash(bars: Bars) -> str:
+    found = hashlib.sha256()
+    for column in fields(bars)[3:]:
+        found.update(np.ascontiguousarray(getattr(bars, column.name)).tobytes())
+    return found.hexdigest()
+
+
+def _plain(rule: Any) -> Any:
+    """A rule of an instrument in JSON; of one in parts, each part."""
+    if isinstance(rule, dict):
+        return {name: as_json(part) for name, part in rule.items()}
+    return as_json(rule)
