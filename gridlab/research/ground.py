@@ -8,11 +8,12 @@ nothing but their settings and the ground, so parts may be cut and joined at wil
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -35,6 +36,16 @@ if TYPE_CHECKING:
 _ABSENT = {"f": np.nan, "i": -1}
 
 
+class Wanted(Protocol):
+    """What grids are for: a space, the ranges of a study."""
+
+    @property
+    def symbol(self) -> str: ...
+
+    @property
+    def market(self) -> Market: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Ground:
     """Where grids are laid.
@@ -54,8 +65,7 @@ class Ground:
     @classmethod
     def of(
         cls,
-        symbol: str,
-        market: Market,
+        wanted: Wanted,
         data: Any,
         instrument: Instrument | None,
         fill_rule: FillRule | str,
@@ -65,7 +75,10 @@ class Ground:
         Raises:
             InvalidInput: bars of another symbol or market, none at all, or what is no bars.
         """
-        bars = bars_of(data, symbol, market)
+        symbol, market = wanted.symbol, wanted.market
+        if market is not Market.SPOT:
+            raise InvalidInput(f"market is {market}; sweeps trade a spot account, choose spot")
+        bars = bars_of(data, wanted)
         if (bars.symbol, bars.market) != (symbol, market):
             raise InvalidInput(
                 f"the grids are for {symbol} ({market}) and the bars are of {bars.symbol} "
@@ -97,11 +110,13 @@ class Ground:
         columns: dict[str, Any] = {}
         for name, column in figures.items():
             values = column.to_numpy()
-            kind = values.dtype.kind
+            # Of no plan at all pandas cannot tell that the column is one of texts.
+            kind = "O" if name == "engine" else values.dtype.kind
             whole = np.full(len(rows), _ABSENT.get(kind, ""), values.dtype if kind in "fi" else "O")
             whole[ran] = values
             columns[str(name)] = whole
-        columns["reason"] = ["" if plan.ok else str(plan) for plan in found]
+        reasons = ["" if plan.ok else str(plan) for plan in found]
+        columns["reason"] = np.array(reasons, object)
         return pd.DataFrame(columns, index=pd.RangeIndex(first, first + len(rows), name="row"))
 
     @property
@@ -116,7 +131,7 @@ class Ground:
         }
 
 
-def bars_of(data: Any, symbol: str, market: Market) -> Bars:
+def bars_of(data: Any, wanted: Wanted) -> Bars:
     """`data` as bars: themselves, a DataFrame, or the path of a Parquet or CSV file.
 
     Raises:
@@ -126,13 +141,26 @@ def bars_of(data: Any, symbol: str, market: Market) -> Bars:
     if isinstance(data, Bars):
         return data
     if isinstance(data, (str, PathLike)):
-        return read_bars(str(data), symbol=symbol, market=market)
+        return read_bars(str(data), symbol=wanted.symbol, market=wanted.market)
     if hasattr(data, "columns"):
-        return Bars.from_frame(data, symbol=symbol, market=market)
+        return Bars.from_frame(data, symbol=wanted.symbol, market=wanted.market)
     raise InvalidInput(
         f"data is of type {type(data).__name__}; hand in Bars (gridlab.load, read_bars), a "
         "DataFrame of candles or the path of a file"
     )
+
+
+def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """In words the first thing in which two identities differ; empty where they are the same."""
+    for name in dict.fromkeys([*there, *here]):
+        if there.get(name) != here.get(name):
+            return f"its {name} is {_short(there.get(name))}, and here {_short(here.get(name))}"
+    return ""
+
+
+def _short(value: Any) -> str:
+    words = value if isinstance(value, str) else json.dumps(value)
+    return words if len(words) <= 160 else f"{words[:120]} ... {words[-30:]}"
 
 
 def _hash(bars: Bars) -> str:

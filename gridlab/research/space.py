@@ -79,7 +79,7 @@ class Space:
     chosen: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        refuse_unknown([*self.axes, *self.fixed], _names(), "space")
+        refuse_unknown([*self.axes, *self.fixed], names(), "space")
         twice = sorted(set(self.axes) & set(self.fixed))
         if twice:
             raise InvalidInput(f"{', '.join(twice)} is both an axis and fixed; choose one")
@@ -255,7 +255,7 @@ def space(symbol: str, **axes: Any) -> Space:
     >>> space("BTCUSDT", levels=range(10, 61, 10), spacing="0.3%:1.5%:0.1%", investment=5000)
     Space(BTCUSDT: 6 levels x 13 spacing = 78 settings; investment 5000)
     """
-    refuse_unknown(axes, _names(), "space")
+    refuse_unknown(axes, names(), "space")
     several: dict[str, tuple[object, ...]] = {}
     fixed: dict[str, object] = {}
     for name, value in axes.items():
@@ -376,7 +376,8 @@ def shown(value: object) -> str:
     return text(value) if isinstance(value, Decimal) else str(value)
 
 
-def _names() -> list[str]:
+def names() -> list[str]:
+    """The settings of a space: those of a grid but its symbol, and `width`."""
     return [name for name in (*setting_names(), "width") if name != "symbol"]
 
 

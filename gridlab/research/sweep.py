@@ -20,10 +20,10 @@ from gridlab.domain.market import Instrument
 from gridlab.errors import InvalidInput
 from gridlab.exchange.paper import FillRule
 from gridlab.research.ground import Ground
-from gridlab.research.parts import Parts, cut
 from gridlab.research.progress import meter
 from gridlab.research.sheet import Sheet
 from gridlab.research.space import Space
+from gridlab.research.sweep_parts import SweepParts, cut
 from gridlab.research.workers import Workers, workers_of
 
 if TYPE_CHECKING:
@@ -117,17 +117,24 @@ def sweep(
             f"space is of type {type(space).__name__}; make one with gridlab.space, such as "
             "space('BTCUSDT', levels=range(10, 61, 10), spacing='0.3%:1.5%:0.1%')"
         )
-    ground = Ground.of(space.symbol, space.market, data, instrument, fill_rule)
+    ground = Ground.of(space, data, instrument, fill_rule)
     folder = None if resume is None else Path(resume)
     with workers_of(client, threads) as workers, WriterLock(folder) if folder else nullcontext():
         part_rows = _part_rows(len(space), workers.count if client is not None else 0)
         parts = None
         if folder is not None:
-            identity = ground.identity | {"space": space.to_json()}
-            parts = Parts(folder, identity, len(space), part_rows)
+            parts = SweepParts(folder, _identity(ground, space), len(space), part_rows)
         return SweepResult(
             space, ground, _measured(ground, space, workers, part_rows, parts, progress)
         )
+
+
+def _identity(ground: Ground, space: Space) -> dict[str, Any]:
+    """Everything that the rows depend on; a long list of chosen rows by its hash."""
+    words = space.to_json()
+    chosen = words.pop("chosen")
+    drawn = None if chosen is None else f"{len(chosen)} rows, SHA-256 {space.fingerprint}"
+    return ground.identity | {"space": words, "chosen rows": drawn}
 
 
 def _measured(
@@ -135,12 +142,12 @@ def _measured(
     space: Space,
     workers: Workers,
     part_rows: int,
-    parts: Parts | None,
+    parts: SweepParts | None,
     progress: bool | Callable[[float], None],
 ) -> pd.DataFrame:
     """The figures of every row, in order; those that `parts` holds are not made again."""
     cuts = cut(len(space), part_rows if parts is None else parts.part_rows)
-    done = {} if parts is None else {first: part for first, part in parts.finished()}
+    done = {} if parts is None else dict(parts.finished())
     pending = [(first, end) for first, end in cuts if first not in done]
     with meter(progress, len(space), f"sweep {space.symbol}") as step:
         step(len(space) - sum(end - first for first, end in pending))

@@ -1,4 +1,4 @@
-"""`Parts`: a sweep's finished parts in a folder, so that a killed sweep goes on where it was.
+"""`SweepParts`: a sweep's finished parts in a folder, so that a killed sweep goes on where it was.
 
 A manifest says what the sweep is of; each part is a Parquet file that appears whole or not at all.
 A folder of another sweep is refused in words, because its figures would be taken for this one's.
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridlab.data.writer import NAME as LOCK
 from gridlab.errors import Conflict, StorageError
+from gridlab.research.ground import difference
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +25,7 @@ MANIFEST = "sweep.json"
 FORMAT = 1
 
 
-class Parts:
+class SweepParts:
     """The parts of one sweep in one folder.
 
     Args:
@@ -77,13 +78,10 @@ class Parts:
                 f"{self.folder} is of format {words.get('format')}, this gridlab writes {FORMAT}; "
                 "name another folder"
             )
-        names = dict.fromkeys([*known, *self._identity])
-        differing = [n for n in names if known.get(n) != self._identity.get(n)]
-        if differing:
-            n = differing[0]
+        if found := difference(known, self._identity):
             raise Conflict(
-                f"{self.folder} holds another sweep: its {n} is {_short(known.get(n))} and here "
-                f"it is {_short(self._identity.get(n))}; name another folder, or sweep the same"
+                f"{self.folder} holds another sweep: {found}; name another folder, or sweep the "
+                "same"
             )
 
     def finished(self) -> Iterator[tuple[int, pd.DataFrame]]:
@@ -146,8 +144,3 @@ def _write(path: Path, content: bytes) -> None:
         raise StorageError(f"{path} cannot be written: {error}; free space or name another") from (
             error
         )
-
-
-def _short(value: Any) -> str:
-    words = value if isinstance(value, str) else json.dumps(value)
-    return words if len(words) <= 160 else f"{words[:120]} ... {words[-30:]}"
