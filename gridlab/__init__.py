@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from gridlab.errors import GridLabError
     from gridlab.research.backtest import BacktestResult, backtest
     from gridlab.research.grids import make_grid, plan
+    from gridlab.research.space import space
+    from gridlab.research.study import study
+    from gridlab.research.sweep import sweep
     from gridlab.widgets import live
 
 _HOME = {
@@ -49,6 +52,9 @@ _HOME = {
     "backtest": "gridlab.research.backtest",
     "make_grid": "gridlab.research.grids",
     "plan": "gridlab.research.grids",
+    "space": "gridlab.research.space",
+    "study": "gridlab.research.study",
+    "sweep": "gridlab.research.sweep",
     "live": "gridlab.widgets",
 }
 
@@ -77,6 +83,9 @@ __all__ = [
     "make_grid",
     "plan",
     "read_bars",
+    "space",
+    "study",
+    "sweep",
 ]
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
+from difflib import get_close_matches
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,7 +26,7 @@ from gridlab.errors import InvalidInput
 from gridlab.exchange.paper import FillRule
 from gridlab.money import from_float, text
 from gridlab.research.backtest import fill_rule_of
-from gridlab.research.batch import run_many
+from gridlab.research.batch import FIGURES, run_many
 from gridlab.research.space import as_json, plan_of
 from gridlab.research.venue import Rules, rules_for
 
@@ -52,6 +53,7 @@ class Ground:
 
     Args:
         price: the first open; the reference price of every plan.
+        given: the instrument that was handed in; None where rules were found.
         rules: in words, where the instrument's rules come from.
     """
 
@@ -59,6 +61,7 @@ class Ground:
     bars: Bars
     price: Decimal
     instrument: Instrument
+    given: Instrument | None
     rules: str
     fill_rule: FillRule
 
@@ -87,8 +90,15 @@ class Ground:
         if not len(bars):
             raise InvalidInput(f"there is no bar of {bars.symbol} to run over; widen the span")
         rules = Rules(instrument, "the instrument handed in") if instrument else rules_for(bars)
-        price = from_float(bars.open[0])
-        return cls(symbol, bars, price, rules.instrument, rules.source, fill_rule_of(fill_rule))
+        return cls(
+            symbol=symbol,
+            bars=bars,
+            price=from_float(bars.open[0]),
+            instrument=rules.instrument,
+            given=instrument,
+            rules=rules.source,
+            fill_rule=fill_rule_of(fill_rule),
+        )
 
     def run(
         self, rows: Sequence[Mapping[str, object]], first: int = 0, threads: int | None = None
@@ -148,6 +158,16 @@ def bars_of(data: Any, wanted: Wanted) -> Bars:
         f"data is of type {type(data).__name__}; hand in Bars (gridlab.load, read_bars), a "
         "DataFrame of candles or the path of a file"
     )
+
+
+def check_figures(names: Iterable[str]) -> None:
+    """Raise `InvalidInput` for names that are no figure of a row, with the nearest that is."""
+    known = [*FIGURES, "buys", "sells"]
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise InvalidInput(f"there is no figure {name!r}; {hint}")
 
 
 def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:

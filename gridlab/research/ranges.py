@@ -212,7 +212,7 @@ def _range_of(name: str, words: str) -> Range:
             f"{name} is {words!r}; a range is low..high, such as 8..100 or '0.3%..2% log'"
         )
     if name == "levels":
-        return _range(name, *(int(parse(end, name)) for end in (low, high)), bool(scale))
+        return _range(name, int(parse(low, name)), int(parse(high, name)), bool(scale))
     return _range(name, low, high, bool(scale))
 
 

@@ -31,7 +31,7 @@ def run_command(options: argparse.Namespace) -> int:
         InvalidInput: candles or settings that cannot be used, in words.
     """
     clock = SystemClock()
-    bars, data_source = _bars_of(options.symbol, options.file)
+    bars, data_source = command_bars(options.symbol, options.file)
     spec = _spec_of(options)
     began_ms = clock.now_ms()
     result = backtest(spec, bars, fill_rule=FillRule(options.fill_rule))
@@ -51,7 +51,7 @@ def run_command(options: argparse.Namespace) -> int:
     return 0
 
 
-def _bars_of(symbol: str, file: Path | None) -> tuple[Bars, str]:
+def command_bars(symbol: str, file: Path | None) -> tuple[Bars, str]:
     """The candles to run over, and in words where they come from."""
     if file is not None:
         return read_bars(file, symbol=symbol), f"the file {file}"

@@ -182,7 +182,7 @@ class Sheet(ABC):
         return backtest(
             self.spec(i),
             ground.bars,
-            instrument=ground.instrument,
+            instrument=ground.given,
             fill_rule=ground.fill_rule,
         )
 

@@ -15,13 +15,15 @@ from plotly.subplots import make_subplots
 
 from gridlab.errors import InvalidInput
 from gridlab.research.plots import BUY, EQUITY, HOLD, INK, SELL, STOCK
-from gridlab.research.sheet import LESS_IS_BETTER, PROFIT, Sheet
+from gridlab.research.sheet import LESS_IS_BETTER, Sheet
 from gridlab.research.sheet_views import FRACTIONS, cell
 
 #: Points and lines that a figure shows at most; of more rows, evenly spaced ones.
 MOST_POINTS, MOST_LINES = 20_000, 3_000
 #: Values of one axis of a heat map at most, and cells up to which each is written in.
 MOST_CELLS, WRITTEN_CELLS = 200, 400
+#: A median is drawn where there are so many rows for each value, on the average.
+MEDIAN_ROWS = 3
 #: Below zero, at zero, above zero.
 _SIGNED = [[0.0, SELL], [0.5, "#f4f5f8"], [1.0, BUY]]
 _PLAIN = [[0.0, "#eef2fb"], [1.0, EQUITY]]
@@ -57,8 +59,8 @@ def heat_figure(sheet: Sheet, x: str, y: str, value: str, how: str, height: int)
             x=[cell(x, column) for column in columns],
             y=[cell(y, line) for line in lines],
             customdata=counts,
-            colorscale=_scale(cells, value),
-            zmid=0 if value == PROFIT else None,
+            colorscale=_SIGNED if _crosses_zero(cells) else _PLAIN,
+            zmid=0 if _crosses_zero(cells) else None,
             colorbar={"tickformat": _format(value), "thickness": 12, "outlinewidth": 0},
             texttemplate=f"%{{z:{_format(value)}}}" if cells.size <= WRITTEN_CELLS else None,
             hovertemplate=(
@@ -97,7 +99,7 @@ def slice_figure(sheet: Sheet, value: str, height: int) -> go.Figure:
         figure.add_trace(points, row=1, col=col)
         ran = np.flatnonzero(sheet.ran)
         unique, places = np.unique(known[ran], return_inverse=True)
-        if len(unique) <= MOST_CELLS and len(unique) < len(ran):
+        if MEDIAN_ROWS * len(unique) <= len(ran):
             middle = [float(np.median(figures[found])) for _, found in _grouped(places, ran)]
             line = go.Scatter(
                 x=unique, y=middle, mode="lines+markers", name="median", showlegend=col == 1
@@ -123,8 +125,8 @@ def parallel_figure(sheet: Sheet, value: str, height: int) -> go.Figure:
             dimensions=dimensions,
             line={
                 "color": figures,
-                "colorscale": _scale(figures, value),
-                "cmid": 0 if value == PROFIT else None,
+                "colorscale": _SIGNED if _crosses_zero(figures) else _PLAIN,
+                "cmid": 0 if _crosses_zero(figures) else None,
                 "showscale": False,
             },
             labelfont={"size": 12},
@@ -239,8 +241,10 @@ def _spaced(rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
     return rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
 
 
-def _scale(values: npt.NDArray[np.float64], value: str) -> list[list[Any]]:
-    return _SIGNED if value == PROFIT else _PLAIN
+def _crosses_zero(values: npt.NDArray[np.float64]) -> bool:
+    """Whether there are gains and losses to be told apart by colour."""
+    known = values[~np.isnan(values)]
+    return bool(len(known)) and bool(known.min() < 0 < known.max())
 
 
 def _format(name: str) -> str:

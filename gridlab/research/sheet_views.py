@@ -39,25 +39,15 @@ def sheet_card(sheet: Sheet) -> str:
     )
 
 
-def sheet_text(sheet: Sheet) -> str:
-    """The same as plain text."""
+def sheet_text(sheet: Sheet, by: str = PROFIT, n: int = SHOWN) -> str:
+    """The same as plain text, with the `n` best rows by a figure."""
     lines = [title_of(sheet), f"  {_subtitle(sheet)}"]
     lines += [f"  {name:<22}{value}" for name, value, _ in _crowd(sheet)]
-    best = sheet.best(n=SHOWN)
+    best = sheet.best(by, n)
     if len(best):
-        lines += ["", *(f"  {line}" for line in best_text(sheet, best).splitlines()), ""]
+        lines += ["", *(f"  {line}" for line in _best_text(sheet, best, by).splitlines()), ""]
     notes = [warning_of(sheet), *_refused(sheet), f"Rules: {sheet.ground.rules}."]
     return "\n".join([*lines, *(f"  {note}" for note in notes)])
-
-
-def best_text(sheet: Sheet, best: pd.DataFrame) -> str:
-    """Ranked rows as an aligned table, settings first."""
-    head, rows = _cells(sheet, best)
-    widths = [max(len(line[k]) for line in [head, *rows]) for k in range(len(head))]
-    return "\n".join(
-        "  ".join(word.rjust(width) for word, width in zip(line, widths, strict=True))
-        for line in [head, *rows]
-    )
 
 
 def title_of(sheet: Sheet) -> str:
@@ -130,17 +120,27 @@ def _refused(sheet: Sheet) -> list[str]:
     return [f"{len(rows):,} could not start; the first, {first}: {sheet.row(first).reason}."]
 
 
-def _cells(sheet: Sheet, best: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+def _best_text(sheet: Sheet, best: pd.DataFrame, by: str) -> str:
+    """Ranked rows as an aligned table, settings first."""
+    head, rows = _cells(sheet, best, by)
+    widths = [max(len(line[k]) for line in [head, *rows]) for k in range(len(head))]
+    return "\n".join(
+        "  ".join(word.rjust(width) for word, width in zip(line, widths, strict=True))
+        for line in [head, *rows]
+    )
+
+
+def _cells(sheet: Sheet, best: pd.DataFrame, by: str) -> tuple[list[str], list[list[str]]]:
     """Head and rows of a table: the row's number, the settings that vary, some figures."""
     settings = [str(name) for name in sheet.axes.columns]
-    names = [*settings, *(name for name in _FIGURES if name not in settings)]
+    names = list(dict.fromkeys([*settings, *_FIGURES, by]))
     columns = [[cell(name, value) for value in best[name].tolist()] for name in names]
     rows = [[str(i), *row] for i, row in zip(best.index, zip(*columns, strict=True), strict=True)]
     return [str(best.index.name), *(name.replace("_", " ") for name in names)], rows
 
 
 def _table(sheet: Sheet, best: pd.DataFrame) -> str:
-    head, rows = _cells(sheet, best)
+    head, rows = _cells(sheet, best, PROFIT)
     heads = "".join(f"<th>{escape(word)}</th>" for word in head)
     body = "".join(
         f"<tr>{''.join(f'<td>{escape(word)}</td>' for word in row)}</tr>" for row in rows

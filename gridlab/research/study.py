@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +20,7 @@ from gridlab.data.bars import Bars
 from gridlab.domain.market import Instrument
 from gridlab.errors import Conflict, InvalidInput, StorageError
 from gridlab.exchange.paper import FillRule
-from gridlab.research.batch import FIGURES
-from gridlab.research.ground import Ground, difference
+from gridlab.research.ground import Ground, check_figures, difference
 from gridlab.research.progress import meter
 from gridlab.research.ranges import Ranges, ranges_of
 from gridlab.research.sheet import LESS_IS_BETTER, PROFIT, RISK
@@ -249,12 +247,7 @@ def _directions(objectives: Sequence[str]) -> list[str]:
     Raises:
         InvalidInput: none, one twice, or one that is no figure.
     """
-    known = [*FIGURES, "buys", "sells"]
-    for name in objectives:
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-            raise InvalidInput(f"there is no figure {name!r} to be an objective; {hint}")
+    check_figures(objectives)
     if not objectives or len(set(objectives)) < len(objectives):
         raise InvalidInput(f"objectives are {list(objectives)!r}; give one or several, each once")
     return ["minimize" if name in LESS_IS_BETTER else "maximize" for name in objectives]

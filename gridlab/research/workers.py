@@ -56,7 +56,7 @@ class Cluster:
     def __init__(self, client: Client, threads: int | None = None) -> None:
         self._client = client
         self._threads = threads or 1
-        self._sent: tuple[Any, Future] | None = None
+        self._sent: tuple[Any, Future[Any]] | None = None
         try:
             client.wait_for_workers(1, timeout=PATIENCE_S)
         except TimeoutError:
@@ -98,7 +98,7 @@ class Cluster:
         finally:
             self._client.cancel(list(futures))
 
-    def _send(self, shared: Any) -> Future:
+    def _send(self, shared: Any) -> Future[Any]:
         if self._sent is None or self._sent[0] is not shared:
             future = self._client.scatter(shared, broadcast=True, hash=False)
             self._sent = (shared, future)

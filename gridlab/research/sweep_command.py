@@ -1,0 +1,146 @@
+"""The `gridlab sweep` command: options in, the best rows as a table or one JSON object out.
+
+Figures go to stdout and progress to stderr, so that a pipe sees figures alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from gridlab.clock import SystemClock
+from gridlab.domain.market import FeeMode, FeeSchedule
+from gridlab.errors import InvalidInput, StorageError
+from gridlab.money import parse
+from gridlab.research.ground import check_figures
+from gridlab.research.report import command_bars
+from gridlab.research.sheet_views import sheet_text
+from gridlab.research.space import Space, range_of, space
+from gridlab.research.sweep import SweepResult, sweep
+
+DEFAULT_SPACING_PERC = "0.3:1.5:0.1"
+SUFFIXES = (".parquet", ".csv")
+
+
+def run_command(options: argparse.Namespace) -> int:
+    """Run `gridlab sweep` and print what came of it; 0, for every refusal raises.
+
+    Raises:
+        NotFound: no such file, or no recording of the symbol.
+        InvalidInput: candles or settings that cannot be used, in words.
+        Conflict: the folder of `--resume` holds another sweep.
+        StorageError: a file that cannot be written.
+    """
+    _check(options)
+    clock = SystemClock()
+    bars, data_source = command_bars(options.symbol, options.file)
+    settings = space_of(options)
+    began_ms = clock.now_ms()
+    found = sweep(
+        settings,
+        bars,
+        fill_rule=options.fill_rule,
+        threads=options.threads,
+        client=options.dask,
+        resume=options.resume,
+        progress=not options.quiet,
+    )
+    seconds = (clock.now_ms() - began_ms) / 1000
+    if options.out is not None:
+        _write(found, options.out)
+    if options.json:
+        timed = {"seconds": seconds, "data_source": data_source}
+        print(json.dumps(_as_dict(found, options) | timed, indent=2))
+    else:
+        print(sheet_text(found, by=options.by, n=options.top))
+        print(f"  Data: {data_source}. {len(found):,} settings in {seconds:.2f} s.")
+    return 0
+
+
+def space_of(options: argparse.Namespace) -> Space:
+    """The space that the command's words describe; percentages become fractions here.
+
+    Raises:
+        InvalidInput: a value, a list or a range that cannot be read, or two ways to lay lines.
+    """
+    if options.spacing_perc is not None and options.width_perc is not None:
+        raise InvalidInput("--spacing-perc and --width-perc are given; choose one of them")
+    settings: dict[str, Any] = {"levels": _values("levels", options.levels)}
+    if options.width_perc is not None:
+        settings["width"] = _values("width", options.width_perc, percent=True)
+    else:
+        words = options.spacing_perc or DEFAULT_SPACING_PERC
+        settings["spacing"] = _values("spacing", words, percent=True)
+    settings["mode"] = _values("mode", options.mode)
+    settings["investment"] = _values("investment", options.investment)
+    settings["fees"] = FeeSchedule(
+        maker=parse(options.maker_fee, "--maker-fee"),
+        taker=parse(options.taker_fee, "--taker-fee"),
+        mode=FeeMode(options.fee_mode),
+    )
+    whole = space(options.symbol, **settings)
+    return whole if options.sample is None else whole.sample(options.sample, options.seed)
+
+
+def _values(name: str, words: str, percent: bool = False) -> Any:
+    """One value, or a tuple of those that a list of values and ranges writes."""
+    found: list[Any] = []
+    for piece in (piece.strip() for piece in words.split(",")):
+        marked = ":".join(f"{part}%" for part in piece.split(":")) if percent else piece
+        if ":" in piece:
+            found += range_of(name, marked)
+        elif name == "levels":
+            found += range_of(name, f"{piece}:{piece}")
+        else:
+            found.append(marked)
+    return tuple(found) if len(found) > 1 else found[0]
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse before the work what could only fail after it."""
+    if options.top < 1:
+        raise InvalidInput(f"--top is {options.top}; print at least 1 row")
+    check_figures([options.by])
+    out = options.out
+    if out is None:
+        return
+    if out.suffix not in SUFFIXES:
+        raise InvalidInput(f"--out is {out}; name a file that ends in {' or '.join(SUFFIXES)}")
+    if not out.absolute().parent.is_dir():
+        raise InvalidInput(f"--out is {out}; the folder {out.parent} does not exist, so make it")
+
+
+def _write(found: SweepResult, path: Path) -> None:
+    frame = found.to_frame()
+    try:
+        if path.suffix == ".csv":
+            frame.to_csv(path)
+        else:
+            frame.reset_index().to_parquet(path, index=False)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error}; name another file") from error
+
+
+def _as_dict(found: SweepResult, options: argparse.Namespace) -> dict[str, Any]:
+    """The best rows and what they were chosen from, as plain JSON values; NaN is null."""
+    best = found.best(by=options.by, n=options.top)
+    rows = best.reset_index().to_dict("records")
+    return {
+        "symbol": found.symbol,
+        "bars": len(found.ground.bars),
+        "settings": len(found),
+        "ran": int(found.ran.sum()),
+        "fill_rule": str(found.ground.fill_rule),
+        "rules": found.ground.rules,
+        "by": options.by,
+        "in_sample": True,
+        "best": [{str(name): _plain(value) for name, value in row.items()} for row in rows],
+    }
+
+
+def _plain(value: Any) -> Any:
+    plain = value.item() if hasattr(value, "item") else value
+    return None if isinstance(plain, float) and math.isnan(plain) else plain
