@@ -151,9 +151,8 @@ class _Search:
         batches = -(-len(trials) // self._batch) if begun else len(trials) // self._batch + 1
         end = max(len(trials), min(wanted, batches * self._batch))
         numbers = [*begun, *range(len(trials), end)]
-        asked = [self._ask(number) for number in numbers]
-        rows = [self._ranges.ask(trial) for trial in asked]
-        calls = self._calls(numbers[0], rows)
+        asked, rows = zip(*(self._ask(number) for number in numbers), strict=True)
+        calls = self._calls(numbers[0], list(rows))
         parts = dict(self._workers.each(run_rows, self._ground, calls))
         table = joined([parts[place] for place in range(len(calls))])
         for trial, figures in zip(asked, table.to_dict("records"), strict=True):
@@ -169,8 +168,8 @@ class _Search:
         size = -(-len(rows) // self._workers.count)
         return [(first + k, rows[k : k + size]) for k in range(0, len(rows), size)]
 
-    def _ask(self, number: int) -> Trial:
-        """Trial `number`, made or taken up again, with a sampler that only this trial uses.
+    def _ask(self, number: int) -> tuple[Trial, dict[str, object]]:
+        """Trial `number`, made or taken up again, and its settings, by a sampler of its own.
 
         Its settings follow from the seed, its number and what the storage holds. A trial that was
         asked for and lost keeps the settings that the storage has of it.
@@ -186,9 +185,9 @@ class _Search:
             n_startup_trials=max(STARTUP, self._batch),
         )
         trials = self._trials()
-        if number < len(trials):
-            return Trial(self._study, trials[number]._trial_id)
-        return self._study.ask()
+        is_known = number < len(trials)
+        trial = Trial(self._study, trials[number]._trial_id) if is_known else self._study.ask()
+        return trial, self._ranges.ask(trial)
 
     def _tell(self, trial: Trial, figures: dict[str, Any]) -> None:
         from optuna.trial import TrialState

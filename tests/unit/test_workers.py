@@ -12,12 +12,16 @@ from test_sweep import BARS, GRIDS, same
 
 from gridlab.errors import InvalidInput
 from gridlab.research import workers
+from gridlab.research.space import space
 from gridlab.research.study import study
 from gridlab.research.sweep import sweep
 from gridlab.research.workers import workers_of
 
 if TYPE_CHECKING:
     from distributed import Client
+
+#: Six parts for two workers.
+FAR = space("BTCUSDT", levels=range(4, 52), spacing=["0.15%", "0.6%"], investment=9000)
 
 distributed = pytest.importorskip("distributed", reason="Dask is not installed")
 
@@ -34,9 +38,10 @@ def client() -> Iterator[Client]:
 
 def test_a_cluster_gives_the_same_rows_in_the_same_order(client: Client) -> None:
     told: list[float] = []
-    far = sweep(GRIDS, BARS, client=client, progress=told.append)
-    assert len(told) > 2 and told[-1] == 1.0
-    assert same(far.to_frame(), sweep(GRIDS, BARS, progress=False).to_frame())
+    far = sweep(FAR, BARS, client=client, progress=told.append)
+    assert len(told) == 7 and told[-1] == 1.0
+    assert 0 < far.ran.sum() < len(FAR)
+    assert same(far.to_frame(), sweep(FAR, BARS, progress=False).to_frame())
 
 
 def test_a_study_on_a_cluster_tries_the_same_trials(client: Client) -> None:
@@ -56,9 +61,9 @@ def test_work_of_a_worker_that_dies_is_done_by_another(client: Client) -> None:
             killed = True
             os.kill(victim, signal.SIGKILL)
 
-    far = sweep(GRIDS, BARS, client=client, progress=kill)
-    assert killed
-    assert same(far.to_frame(), sweep(GRIDS, BARS, progress=False).to_frame())
+    far = sweep(FAR, BARS, client=client, progress=kill)
+    assert killed and victim not in client.run(os.getpid).values()
+    assert same(far.to_frame(), sweep(FAR, BARS, progress=False).to_frame())
 
 
 def test_an_address_is_a_client_too(client: Client) -> None:
