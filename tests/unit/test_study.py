@@ -124,6 +124,7 @@ def kill_a_study(storage: str, moment: str, number: int) -> None:
     process.stdout.close()
 
 
+@pytest.mark.slow
 def test_a_killed_study_goes_on_to_the_same_trials(tmp_path: Path) -> None:
     """SIGKILL twice in the third batch: with five of eight trials asked for, with four told."""
     storage = f"sqlite:///{tmp_path / 'study.db'}"

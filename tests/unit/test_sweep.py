@@ -190,6 +190,7 @@ sweep(many, bars, resume={folder!r}, progress=False)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on_where_it_was(tmp_path: Path) -> None:
     """SIGKILL after two of three parts; the third is made, the two are read."""
     folder = tmp_path / "parts"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 #: Six parts for two workers.
 FAR = space("BTCUSDT", levels=range(4, 52), spacing=["0.15%", "0.6%"], investment=9000)
 
+pytestmark = pytest.mark.slow  # each worker is a process that loads the compiler
 distributed = pytest.importorskip("distributed", reason="Dask is not installed")
 
 
