@@ -1,8 +1,8 @@
 """`Sheet`: many settings on one ground, a row of figures each, and the questions asked of them.
 
 What a sweep and a study have in common: frames, rankings, the Pareto front, one row in full, and
-pictures. All of it is in-sample: rows were ranked on the bars that they were measured on, so the
-best of many is better than it will be. Pictures and pandas are imported when they are asked for.
+numbers for pictures. All of it is in-sample: rows were ranked on the bars that they were measured
+on, so the best of many is better than it will be. Knows no picture.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from gridlab.research.space import shown, spec_of
 
 if TYPE_CHECKING:
     import pandas as pd
-    import plotly.graph_objects as go
 
 #: Figures of which less is better; of all others more is.
 LESS_IS_BETTER = frozenset({"max_drawdown", "out_of_range"})
@@ -195,56 +194,6 @@ class Sheet(ABC):
         rows = np.flatnonzero(self.ran)
         front = rows[pareto_front(self.figure(profit)[rows], self.figure(risk)[rows])]
         return self.to_frame().iloc[front]
-
-    # --- pictures ---------------------------------------------------------------------------------
-
-    def plot_pareto(self, profit: str = PROFIT, risk: str = RISK, height: int = 480) -> go.Figure:
-        """Every row by risk and profit, and the front of those that no other beats."""
-        from gridlab.research.sheet_plots import pareto_figure
-
-        return pareto_figure(self, profit, risk, height)
-
-    def heatmap(
-        self, x: str, y: str, value: str = PROFIT, how: str = "best", height: int = 520
-    ) -> go.Figure:
-        """A figure over two settings.
-
-        Args:
-            how: what is shown where other settings vary too: `best`, `median`, `mean` or `worst`
-                of the rows that ran. The title says which.
-        """
-        from gridlab.research.sheet_plots import heat_figure
-
-        return heat_figure(self, x, y, value, how, height)
-
-    def parallel(self, value: str = PROFIT, height: int = 480) -> go.Figure:
-        """Every row as a line through all its settings, coloured by a figure."""
-        from gridlab.research.sheet_plots import parallel_figure
-
-        return parallel_figure(self, value, height)
-
-    def slices(self, value: str = PROFIT, height: int = 360) -> go.Figure:
-        """A figure over each setting by itself, one point a row, with the median."""
-        from gridlab.research.sheet_plots import slice_figure
-
-        return slice_figure(self, value, height)
-
-    def plot(self, value: str = PROFIT) -> go.Figure:
-        """The picture that suits the number of settings: slices, a heat map, parallel lines."""
-        names = list(self.axes.columns)
-        if len(names) == 2 and self.kind == "sweep":
-            return self.heatmap(names[1], names[0], value)
-        return self.parallel(value) if len(names) > 2 else self.slices(value)
-
-    def __repr__(self) -> str:
-        from gridlab.research.sheet_views import sheet_text
-
-        return sheet_text(self)
-
-    def _repr_html_(self) -> str:
-        from gridlab.research.sheet_views import sheet_card
-
-        return sheet_card(self)
 
 
 def pareto_front(

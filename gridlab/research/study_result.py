@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gridlab.errors import InvalidInput
 from gridlab.research.ground import Ground
 from gridlab.research.ranges import Ranges
-from gridlab.research.sheet import Sheet
+from gridlab.research.shown_sheet import ShownSheet
 
 if TYPE_CHECKING:
     import optuna
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FIGURES_KEY, REASON_KEY = "figures", "reason"
 
 
-class StudyResult(Sheet):
+class StudyResult(ShownSheet):
     """What a search tried and found; rows are trials, by their number.
 
     In-sample throughout: the search fits the bars, and the more trials the better it fits them.

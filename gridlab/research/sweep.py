@@ -21,7 +21,7 @@ from gridlab.errors import InvalidInput
 from gridlab.exchange.paper import FillRule
 from gridlab.research.ground import Ground
 from gridlab.research.progress import meter
-from gridlab.research.sheet import Sheet
+from gridlab.research.shown_sheet import ShownSheet
 from gridlab.research.space import Space
 from gridlab.research.sweep_parts import SweepParts, cut
 from gridlab.research.workers import Workers, workers_of
@@ -37,7 +37,7 @@ PARTS_EACH = 4
 LEAST_ROWS_SENT = 16
 
 
-class SweepResult(Sheet):
+class SweepResult(ShownSheet):
     """A space measured on one series of bars: a row of figures for each of its settings.
 
     In-sample throughout: the best of many rows is partly the luckiest. What it is worth on bars
