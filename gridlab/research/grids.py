@@ -68,7 +68,8 @@ def make_grid(
     >>> make_grid("BTCUSDT", levels=4, spacing="1%").spacing
     Decimal('0.01')
     """
-    refuse_unknown(misspelt, setting_names(), "grid")
+    if misspelt:
+        refuse_unknown(misspelt, setting_names(), "grid")
     if spacing is None and lower is None and upper is None:
         spacing = DEFAULT_SPACING
     if investment is None and quantity is None:

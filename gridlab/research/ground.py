@@ -27,7 +27,7 @@ from gridlab.exchange.paper import FillRule
 from gridlab.money import from_float, text
 from gridlab.research.backtest import fill_rule_of
 from gridlab.research.batch import FIGURES, run_many
-from gridlab.research.space import as_json, plan_of
+from gridlab.research.settings import as_json, plan_of
 from gridlab.research.venue import Rules, rules_for
 
 if TYPE_CHECKING:

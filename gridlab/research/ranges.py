@@ -16,7 +16,8 @@ from gridlab.domain.market import Market
 from gridlab.errors import InvalidInput
 from gridlab.money import parse
 from gridlab.research.grids import refuse_unknown
-from gridlab.research.space import NUMERIC, Space, as_json, names, range_of, read_setting, shown
+from gridlab.research.settings import NUMERIC, as_json, names, range_of, read_setting, shown
+from gridlab.research.space import Space
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

@@ -24,7 +24,7 @@ from gridlab.errors import InvalidInput, InvalidSpec
 from gridlab.money import ZERO
 from gridlab.research.backtest import BacktestResult, backtest
 from gridlab.research.ground import Ground
-from gridlab.research.space import shown, spec_of
+from gridlab.research.settings import shown, spec_of
 
 if TYPE_CHECKING:
     import pandas as pd

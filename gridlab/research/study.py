@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from distributed import Client
     from optuna.trial import Trial
 
+Direction: TypeAlias = Literal["minimize", "maximize"]
 #: Trials that are asked for before any of them is known.
 BATCH = 16
 #: Trials at random before the search learns from them.
@@ -206,7 +207,7 @@ class _Search:
 
 
 def _opened(
-    storage: str | None, name: str, directions: list[str], identity: Mapping[str, Any]
+    storage: str | None, name: str, directions: list[Direction], identity: Mapping[str, Any]
 ) -> optuna.Study:
     """The study of this name, new or the same as before.
 
@@ -240,7 +241,7 @@ def _opened(
     return found
 
 
-def _directions(objectives: Sequence[str]) -> list[str]:
+def _directions(objectives: Sequence[str]) -> list[Direction]:
     """Whether more or less of each objective is sought.
 
     Raises:

@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     import pandas as pd
     from distributed import Client
 
-#: Rows of a part: enough for the kernel to use a block of bars often, few enough to lose.
+#: Rows of a part: enough for the kernel to use a block of bars often, few enough to lose, and over
+#: many bars so few that progress is seen; of very many rows more, lest there be too many files.
 LEAST_ROWS, MOST_ROWS, LARGEST_ROWS = 128, 256, 1024
+ROW_BARS = 20_000_000
 #: A Dask worker gets this many parts of a sweep, if it can, so that none idles at the end.
 PARTS_EACH = 4
-LEAST_ROWS_SENT = 16
+FEWEST_ROWS = 16
 
 
 class SweepResult(ShownSheet):
@@ -120,7 +122,8 @@ def sweep(
     ground = Ground.of(space, data, instrument, fill_rule)
     folder = None if resume is None else Path(resume)
     with workers_of(client, threads) as workers, WriterLock(folder) if folder else nullcontext():
-        part_rows = _part_rows(len(space), workers.count if client is not None else 0)
+        count = 0 if client is None else workers.count
+        part_rows = _part_rows(len(space), len(ground.bars), count)
         parts = None
         if folder is not None:
             parts = SweepParts(folder, _identity(ground, space), len(space), part_rows)
@@ -177,8 +180,9 @@ def joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
     return table
 
 
-def _part_rows(rows: int, workers: int) -> int:
+def _part_rows(rows: int, bars: int, workers: int) -> int:
     """How many rows make a part: for `workers` of a cluster, or for this process when 0."""
+    most = max(FEWEST_ROWS, min(MOST_ROWS, ROW_BARS // bars))
     if workers:
-        return max(LEAST_ROWS_SENT, min(MOST_ROWS, -(-rows // (PARTS_EACH * workers))))
-    return max(LEAST_ROWS, min(MOST_ROWS, rows // 40), min(LARGEST_ROWS, rows // 1000))
+        return max(FEWEST_ROWS, min(most, -(-rows // (PARTS_EACH * workers))))
+    return max(min(LEAST_ROWS, most), min(most, rows // 40), min(LARGEST_ROWS, rows // 1000))

@@ -17,8 +17,9 @@ from gridlab.errors import InvalidInput, StorageError
 from gridlab.money import parse
 from gridlab.research.ground import check_figures
 from gridlab.research.report import command_bars
+from gridlab.research.settings import range_of
 from gridlab.research.sheet_views import sheet_text
-from gridlab.research.space import Space, range_of, space
+from gridlab.research.space import Space, space
 from gridlab.research.sweep import SweepResult, sweep
 
 DEFAULT_SPACING_PERC = "0.3:1.5:0.1"

@@ -15,7 +15,8 @@ from gridlab.domain.spec import Spacing
 from gridlab.errors import InvalidInput, InvalidNumber, InvalidSpec, NotFound
 from gridlab.research.grids import make_grid
 from gridlab.research.grids import plan as plan_view
-from gridlab.research.space import Refusal, Space, range_of, space, spec_of
+from gridlab.research.settings import Refusal, range_of, spec_of
+from gridlab.research.space import Space, space
 
 START_MS = 1_772_323_200_000  # 2026-03-01 00:00 UTC
 BARS = load("BTCUSDT", start_ms=START_MS, end_ms=START_MS + 3_600_000)

@@ -157,14 +157,12 @@ def test_a_sample_of_a_space_is_swept_by_its_own_rows(found: SweepResult) -> Non
 
 
 def test_parts_are_neither_too_small_nor_too_large() -> None:
-    assert [_part_rows(n, 0) for n in (10, 1_000, 8_000, 100_000, 10**6)] == [
-        128,
-        128,
-        200,
-        256,
-        1000,
-    ]
-    assert _part_rows(78, 2) == 16 and _part_rows(1000, 4) == 63 and _part_rows(10**6, 4) == 256
+    month, year = 44_640, 525_600
+    sizes = [_part_rows(n, month, 0) for n in (10, 1_000, 8_000, 100_000, 10**6)]
+    assert sizes == [128, 128, 200, 256, 1000]
+    assert [_part_rows(n, year, 0) for n in (10, 1_000, 10**6)] == [38, 38, 1000]
+    sent = [_part_rows(78, month, 2), _part_rows(1000, month, 4), _part_rows(10**6, month, 4)]
+    assert sent == [16, 63, 256] and _part_rows(1000, 20 * year, 1) == 16
     assert cut(300, 128) == [(0, 128), (128, 256), (256, 300)]
 
 
