@@ -140,13 +140,14 @@ class Sheet(ABC):
         Raises:
             InvalidInput: no such column, with the nearest; or one of text.
         """
-        frame = self.to_frame()
-        numbers = [c for c in frame.columns if frame[c].dtype.kind in "fi"]
-        if name not in numbers:
-            near = get_close_matches(name, numbers, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(numbers)}"
-            raise InvalidInput(f"the {self.kind} has no figure {name!r}; {hint}")
-        return np.asarray(frame[name].to_numpy(), np.float64)
+        for frame in (self.axes, self._table):
+            if name in frame and frame[name].dtype.kind in "fi":
+                return np.asarray(frame[name].to_numpy(), np.float64)
+        whole = self.to_frame()
+        numbers = [str(c) for c in whole.columns if whole[c].dtype.kind in "fi"]
+        near = get_close_matches(name, numbers, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(numbers)}"
+        raise InvalidInput(f"the {self.kind} has no figure {name!r}; {hint}")
 
     def row(self, i: int) -> Row:
         """Settings, grid and figures of row `i`.

@@ -1,10 +1,11 @@
 """`study`: a search through ranges of settings, for several objectives, by Optuna over the kernel.
 
-Trials are asked for in batches and a batch runs as one sweep. Everything that a batch needs is in
-the storage before it runs, and the sampler is made anew for each trial from the seed and the
-trial's number, so a study that was killed goes on to the very trials it would have had. Settings
-that cannot start are told as infeasible, which steers the search away from them and leaves no
-figure behind. `optuna` is imported when a study is asked for.
+Trials are asked for in batches and a batch runs as one sweep. The search itself is in memory, and
+each finished trial goes to the storage in one transaction. The sampler is made anew for each trial
+from the seed and the trial's number, so a study that was killed, or is to be longer, makes the
+batch in which it stood once more and goes on to the very trials it would have had. Settings that
+cannot start are told as infeasible, which steers the search away from them and leaves no figure
+behind. `optuna` is imported when a study is asked for.
 """
 
 from __future__ import annotations
@@ -96,16 +97,16 @@ def study(
         "batch": batch,
     }
     with _quiet_optuna():
-        found = _opened(storage, name, directions, identity)
+        kept = _opened(storage, name, directions, identity)
         with (
             workers_of(client, threads) as workers,
             meter(progress, trials, f"study {ranges.symbol}", "trials") as step,
         ):
-            search = _Search(found, ranges, ground, workers, tuple(objectives), seed, batch)
-            step(min(trials, search.told()))
-            while search.has_next(trials):
+            search = _Search(kept, directions, ranges, ground, workers, objectives, seed, batch)
+            step(min(trials, search.count))
+            while search.count < trials:
                 step(search.next(trials))
-        return StudyResult(found, ranges, ground, tuple(objectives))
+        return StudyResult(kept, ranges, ground, tuple(objectives))
 
 
 def run_rows(
@@ -116,52 +117,45 @@ def run_rows(
 
 
 class _Search:
-    """The batches of one study."""
+    """The batches of one study, in memory; `kept` is where finished trials go."""
 
     def __init__(
         self,
-        study: optuna.Study,
+        kept: optuna.Study,
+        directions: list[Direction],
         ranges: Ranges,
         ground: Ground,
         workers: Workers,
-        objectives: tuple[str, ...],
+        objectives: Sequence[str],
         seed: int,
         batch: int,
     ) -> None:
-        self._study = study
+        import optuna
+
+        self._kept = kept
         self._ranges = ranges
         self._ground = ground
         self._workers = workers
         self._objectives = objectives
         self._seed = seed
         self._batch = batch
-
-    def told(self) -> int:
-        """How many trials are finished."""
-        return sum(trial.state.is_finished() for trial in self._trials())
-
-    def has_next(self, wanted: int) -> bool:
-        """Whether trials are missing, or were asked for and never told."""
-        trials = self._trials()
-        return len(trials) < wanted or not all(trial.state.is_finished() for trial in trials)
+        stored = kept.get_trials(deepcopy=False)
+        self.count = len(stored)
+        self._study = optuna.create_study(directions=directions)
+        # A batch of which only a part was stored is asked for again, as a whole.
+        self._study.add_trials(stored[: len(stored) // batch * batch])
 
     def next(self, wanted: int) -> int:
-        """Run one batch, or what a killed process left of one; return how many trials it had."""
-        trials = self._trials()
-        begun = [trial.number for trial in trials if not trial.state.is_finished()]
-        batches = -(-len(trials) // self._batch) if begun else len(trials) // self._batch + 1
-        end = max(len(trials), min(wanted, batches * self._batch))
-        numbers = [*begun, *range(len(trials), end)]
+        """Run the next batch, at most to `wanted` trials; return how many are new."""
+        first = len(self._study.get_trials(deepcopy=False))
+        numbers = range(first, min(first + self._batch, wanted))
         asked, rows = zip(*(self._ask(number) for number in numbers), strict=True)
-        calls = self._calls(numbers[0], list(rows))
+        calls = self._calls(first, list(rows))
         parts = dict(self._workers.each(run_rows, self._ground, calls))
         table = joined([parts[place] for place in range(len(calls))])
         for trial, figures in zip(asked, table.to_dict("records"), strict=True):
             self._tell(trial, figures)
-        return len(numbers)
-
-    def _trials(self) -> list[optuna.trial.FrozenTrial]:
-        return self._study.get_trials(deepcopy=False)
+        return self._keep(first)
 
     def _calls(
         self, first: int, rows: list[dict[str, object]]
@@ -170,13 +164,8 @@ class _Search:
         return [(first + k, rows[k : k + size]) for k in range(0, len(rows), size)]
 
     def _ask(self, number: int) -> tuple[Trial, dict[str, object]]:
-        """Trial `number`, made or taken up again, and its settings, by a sampler of its own.
-
-        Its settings follow from the seed, its number and what the storage holds. A trial that was
-        asked for and lost keeps the settings that the storage has of it.
-        """
+        """Trial `number` and its settings, which follow from the seed and the trials before it."""
         from optuna.samplers import TPESampler
-        from optuna.trial import Trial
 
         state = np.random.SeedSequence([self._seed, number]).generate_state(1)
         self._study.sampler = TPESampler(
@@ -185,9 +174,7 @@ class _Search:
             constant_liar=True,
             n_startup_trials=max(STARTUP, self._batch),
         )
-        trials = self._trials()
-        is_known = number < len(trials)
-        trial = Trial(self._study, trials[number]._trial_id) if is_known else self._study.ask()
+        trial = self._study.ask()
         return trial, self._ranges.ask(trial)
 
     def _tell(self, trial: Trial, figures: dict[str, Any]) -> None:
@@ -201,6 +188,25 @@ class _Search:
         else:
             trial.set_user_attr(FIGURES_KEY, figures)
             self._study.tell(trial.number, [float(figures[name]) for name in self._objectives])
+
+    def _keep(self, first: int) -> int:
+        """Store what is new of the trials from `first` on; return how many that is.
+
+        Raises:
+            Conflict: the storage holds other trials than this search makes.
+        """
+        made = self._study.get_trials(deepcopy=False)[first:]
+        stored = self._kept.get_trials(deepcopy=False)[first:]
+        for mine, known in zip(made, stored, strict=False):
+            if mine.params != known.params:
+                raise Conflict(
+                    f"trial {mine.number} would be {mine.params} and the storage holds "
+                    f"{known.params}, perhaps of another version of Optuna; choose another name"
+                )
+        for trial in made[len(stored) :]:
+            self._kept.add_trial(trial)
+        self.count += len(made) - len(stored)
+        return len(made) - len(stored)
 
 
 # --- opening --------------------------------------------------------------------------------------

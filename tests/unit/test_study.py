@@ -84,21 +84,22 @@ def test_choices_of_a_space_are_searched() -> None:
 
 KILLED = """
 import sys
+import optuna
 from gridlab.data.catalog import load
 from gridlab.research import study as module
 bars = load("BTCUSDT", start_ms={start}, end_ms={end})
-ask, tell = module._Search._ask, module._Search._tell
-def stop(search, number):
-    if {moment!r} == "ask" and number == {number}:
+ask, add = module._Search._ask, optuna.Study.add_trial
+def wait(moment, number):
+    if (moment, number) == ({moment!r}, {number}):
         print("here", flush=True)
         sys.stdin.readline()
+def asked(search, number):
+    wait("ask", number)
     return ask(search, number)
-def told(search, trial, figures):
-    if {moment!r} == "tell" and trial.number == {number}:
-        print("here", flush=True)
-        sys.stdin.readline()
-    return tell(search, trial, figures)
-module._Search._ask, module._Search._tell = stop, told
+def added(study, trial):
+    wait("store", trial.number)
+    return add(study, trial)
+module._Search._ask, optuna.Study.add_trial = asked, added
 module.study({ranges!r}, bars, trials=24, seed=3, batch=8, progress=False, storage={storage!r})
 """
 
@@ -126,12 +127,12 @@ def kill_a_study(storage: str, moment: str, number: int) -> None:
 
 @pytest.mark.slow
 def test_a_killed_study_goes_on_to_the_same_trials(tmp_path: Path) -> None:
-    """SIGKILL twice in the third batch: with five of eight trials asked for, with four told."""
+    """SIGKILL twice in the third batch: with five of eight asked for, with four of eight stored."""
     storage = f"sqlite:///{tmp_path / 'study.db'}"
-    for moment, number, unfinished in (("ask", 21, 5), ("tell", 20, 4)):
+    for moment, number, stored in (("ask", 21, 16), ("store", 20, 20)):
         kill_a_study(storage, moment, number)
         left = optuna.load_study(study_name="gridlab", storage=storage).trials
-        assert sum(not trial.state.is_finished() for trial in left) == unfinished
+        assert len(left) == stored and all(trial.state.is_finished() for trial in left)
     told: list[float] = []
     wanted = NAMED | {"trials": 24}
     resumed = study(RANGES, BARS, **(wanted | {"progress": told.append}), storage=storage)
@@ -145,10 +146,26 @@ def test_a_finished_study_is_read_and_a_longer_one_goes_on(tmp_path: Path) -> No
     first = study(RANGES, BARS, **few, storage=path, name="one")
     again = study(RANGES, BARS, **few, storage=path, name="one")
     assert same(first.to_frame(), again.to_frame()) and again.name == "one"
-    more = study(RANGES, BARS, **(NAMED | {"trials": 12}), storage=path, name="one")
-    assert len(more) == 12 and same(more.to_frame()[:8], first.to_frame())
+    for trials in (20, 5, 24):
+        more = study(RANGES, BARS, **(NAMED | {"trials": trials}), storage=path, name="one")
+    at_once = study(RANGES, BARS, **(NAMED | {"trials": 24}))
+    assert len(more) == 24 and same(more.to_frame(), at_once.to_frame())
+    assert [t.number for t in more.optuna.best_trials] == [
+        t.number for t in at_once.optuna.best_trials
+    ]
     two = study(RANGES, BARS, **few, storage=path, name="two")
     assert same(two.to_frame(), first.to_frame())
+
+
+def test_a_storage_of_other_trials_is_noticed(tmp_path: Path) -> None:
+    """As another version of the sampler would leave: a batch begun with other settings."""
+    path = str(tmp_path / "study.db")
+    found = study(RANGES, BARS, **(NAMED | {"trials": 3}), storage=path)
+    odd = found.optuna.trials[1]
+    odd.params = odd.params | {"levels": 5 if odd.params["levels"] != 5 else 6}
+    found.optuna.add_trial(odd)
+    with pytest.raises(Conflict, match="trial 3 would be .* and the storage holds"):
+        study(RANGES, BARS, **NAMED, storage=path)
 
 
 def test_another_study_of_the_name_is_refused(tmp_path: Path) -> None:
