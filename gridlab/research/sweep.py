@@ -95,8 +95,9 @@ def sweep(
         instrument: the venue's rules; by default the bundled ones of the symbol, else rules read
             off the data.
         threads: by default one for each core.
-        client: a Dask client, the address of a scheduler, or `local` for a process on each core;
-            None keeps the work in this process. The rows and their order are the same.
+        client: a Dask client, the address of a scheduler, or `local` for a process on each core (a
+            script then needs its `if __name__ == "__main__"`); None keeps the work in this
+            process. The rows and their order are the same.
         resume: a folder for finished parts. A killed sweep goes on there; a folder of another
             sweep, of other data or of another version of gridlab is refused.
         progress: whether a bar is shown when it takes over a second; or a function that is called

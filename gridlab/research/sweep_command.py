@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,13 @@ from gridlab.research.space import Space, space
 from gridlab.research.sweep import SweepResult, sweep
 
 DEFAULT_SPACING_PERC = "0.3:1.5:0.1"
+#: As a shell reports a process that SIGINT ended.
+INTERRUPTED = 130
 SUFFIXES = (".parquet", ".csv")
 
 
 def run_command(options: argparse.Namespace) -> int:
-    """Run `gridlab sweep` and print what came of it; 0, for every refusal raises.
+    """Run `gridlab sweep` and print what came of it; 0, or 130 if it was interrupted.
 
     Raises:
         NotFound: no such file, or no recording of the symbol.
@@ -40,15 +43,19 @@ def run_command(options: argparse.Namespace) -> int:
     bars, data_source = command_bars(options.symbol, options.file)
     settings = space_of(options)
     began_ms = clock.now_ms()
-    found = sweep(
-        settings,
-        bars,
-        fill_rule=options.fill_rule,
-        threads=options.threads,
-        client=options.dask,
-        resume=options.resume,
-        progress=not options.quiet,
-    )
+    try:
+        found = sweep(
+            settings,
+            bars,
+            fill_rule=options.fill_rule,
+            threads=options.threads,
+            client=options.dask,
+            resume=options.resume,
+            progress=not options.quiet,
+        )
+    except KeyboardInterrupt:
+        print(f"gridlab: interrupted; {_kept(options.resume)}", file=sys.stderr)
+        return INTERRUPTED
     seconds = (clock.now_ms() - began_ms) / 1000
     if options.out is not None:
         _write(found, options.out)
@@ -112,6 +119,12 @@ def _check(options: argparse.Namespace) -> None:
         raise InvalidInput(f"--out is {out}; name a file that ends in {' or '.join(SUFFIXES)}")
     if not out.absolute().parent.is_dir():
         raise InvalidInput(f"--out is {out}; the folder {out.parent} does not exist, so make it")
+
+
+def _kept(folder: Path | None) -> str:
+    if folder is None:
+        return "nothing was kept; with --resume FOLDER it would go on"
+    return f"finished parts are in {folder}, and the same command goes on from them"
 
 
 def _write(found: SweepResult, path: Path) -> None:

@@ -139,6 +139,11 @@ def _client_of(client: Client | str, threads: int | None) -> Iterator[Client]:
     except ImportError as error:
         raise InvalidInput(f"Dask is missing ({error}); install gridlab[research]") from error
     if not isinstance(client, str):
+        if not isinstance(client, Client):
+            raise InvalidInput(
+                f"client is of type {type(client).__name__}; hand in a Dask client, a scheduler's "
+                "address or 'local'"
+            )
         yield client
         return
     if client == "local":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +136,27 @@ def test_figures_go_to_stdout_and_the_bar_to_stderr(day: Path) -> None:
     )
     assert done.returncode == 0 and json.loads(done.stdout)["settings"] == 186
     assert "sweep BTCUSDT" in done.stderr and "186/186" in done.stderr
+
+
+@pytest.mark.slow
+def test_an_interrupted_sweep_says_how_it_goes_on(day: Path, tmp_path: Path) -> None:
+    """SIGINT as soon as the first of many parts is stored; the same command finishes."""
+    words = [*BASE, "--levels", "4:60:1", "--spacing-perc", "0.5:1.2:0.05", "--file", str(day)]
+    words += ["--investment", "90000", "--resume", str(tmp_path / "parts"), "--json"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gridlab", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    first = tmp_path / "parts" / "part-000000000.parquet"
+    while not first.exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert f"finished parts are in {tmp_path / 'parts'}" in err and "Traceback" not in err
+    before = len(list(first.parent.glob("part-*.parquet")))
+    assert main(words) == 0
+    assert len(list(first.parent.glob("part-*.parquet"))) == 7 > before

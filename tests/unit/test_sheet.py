@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from gridlab.research.space import space
 from gridlab.research.study import study
 from gridlab.research.sweep import SweepResult, sweep
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "sweep_in_ten_lines.py"
 START_MS = 1_772_323_200_000  # 2026-03-01 00:00 UTC
 BARS = load("BTCUSDT", start_ms=START_MS, end_ms=START_MS + 86_400_000)
 
@@ -181,3 +184,9 @@ def test_a_space_of_one_row_is_a_sheet_too() -> None:
     found = sweep(space("BTCUSDT", levels=6, spacing="1%"), BARS, progress=False)
     assert len(found.axes.columns) == 0 and len(found.best()) == len(found.pareto()) == 1
     assert "best of 1 " in repr(found) and found.plot().data[0].type == "scattergl"
+
+
+def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLE))
+    told = capsys.readouterr().out
+    assert "Sweep of BTCUSDT · 78 settings" in told and "Backtest of BTCUSDT" in told

@@ -81,6 +81,11 @@ def test_workers_of_another_version_are_refused(
         sweep(GRIDS, BARS, client=client, progress=False)
 
 
+def test_what_is_no_client_is_said() -> None:
+    with pytest.raises(InvalidInput, match="client is of type int"):
+        sweep(GRIDS, BARS, client=7, progress=False)  # type: ignore[arg-type]
+
+
 def test_nobody_at_the_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "PATIENCE_S", 1)
     for address in ("tcp://127.0.0.1:9", "nonsense://here"):
