@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gridlab.research.backtest import BacktestResult, backtest
     from gridlab.research.grids import make_grid, plan
     from gridlab.research.space import space
+    from gridlab.research.stress import stress
     from gridlab.research.study import study
     from gridlab.research.sweep import sweep
     from gridlab.widgets import live
@@ -53,6 +54,7 @@ _HOME = {
     "make_grid": "gridlab.research.grids",
     "plan": "gridlab.research.grids",
     "space": "gridlab.research.space",
+    "stress": "gridlab.research.stress",
     "study": "gridlab.research.study",
     "sweep": "gridlab.research.sweep",
     "live": "gridlab.widgets",
@@ -84,6 +86,7 @@ __all__ = [
     "plan",
     "read_bars",
     "space",
+    "stress",
     "study",
     "sweep",
 ]

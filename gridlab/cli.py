@@ -157,17 +157,43 @@ def _add_backtest(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     backtest.add_argument("--upper", default=None, help="highest line, instead of a spacing")
     backtest.add_argument("--mode", choices=["geometric", "arithmetic"], default="geometric")
     backtest.add_argument("--investment", default="10000", help="quote units in all (10000)")
-    backtest.add_argument("--maker-fee", default="0.001", help="fraction of the value (0.001)")
-    backtest.add_argument("--taker-fee", default="0.001", help="fraction of the value (0.001)")
     backtest.add_argument(
-        "--fee-mode", choices=["received", "quote"], default="received", help="asset that pays"
+        "--maker-fee", default=None, help="fraction of the value (0.001; futures 0.0002)"
     )
+    backtest.add_argument(
+        "--taker-fee", default=None, help="fraction of the value (0.001; futures 0.0005)"
+    )
+    backtest.add_argument(
+        "--fee-mode",
+        choices=["received", "quote"],
+        default=None,
+        help="asset that pays (received; on futures always quote)",
+    )
+    _add_futures(backtest)
     backtest.add_argument("--fill-rule", choices=["touch", "through"], default="touch")
     backtest.add_argument(
         "--file", type=Path, default=None, help="candles: Parquet, or CSV in Binance's form"
     )
     backtest.add_argument("--json", action="store_true", help="print one JSON object")
     backtest.set_defaults(work=_backtest)
+
+
+def _add_futures(command: argparse.ArgumentParser) -> None:
+    """The options of a grid that trades perpetual futures."""
+    command.add_argument("--market", choices=["spot", "futures"], default="spot")
+    command.add_argument(
+        "--leverage", type=int, default=1, help="futures: value of a position / its margin (1)"
+    )
+    command.add_argument(
+        "--margin", choices=["isolated", "crossed"], default="isolated", help="futures (isolated)"
+    )
+    command.add_argument(
+        "--funding",
+        default=None,
+        metavar="FILE",
+        help="futures: rates as Binance writes them, CSV or JSON; 'bundled' for recorded ones; "
+        "without it none is paid, and the result says so",
+    )
 
 
 def _backtest(options: argparse.Namespace) -> int:

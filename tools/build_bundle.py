@@ -27,6 +27,7 @@ import pyarrow.parquet as parquet
 from gridlab.clock import iso
 from gridlab.data.aggregate import ExactColumn
 from gridlab.data.bars import Bars, read_bars
+from gridlab.data.funding import read_funding
 from gridlab.domain.market import Market
 from gridlab.money import is_multiple, parse, text
 
@@ -66,7 +67,9 @@ def main() -> None:
         build_series(raw, entry, rules[entry["market"], entry["symbol"]])
         for entry in plan["series"]
     ]
-    write_json("manifest.json", plan["manifest"] | {"pyarrow": pa.__version__, "files": files})
+    funding = build_funding(raw, plan["funding"])
+    built = {"pyarrow": pa.__version__, "files": files, "funding": funding}
+    write_json("manifest.json", plan["manifest"] | built)
     total = sum(path.stat().st_size for path in BUNDLE.iterdir())
     print(f"{BUNDLE}: {len(files)} series, {total} bytes")
 
@@ -103,6 +106,40 @@ def build_series(raw: RawFolder, entry: dict[str, Any], rules: dict[str, Any]) -
         "licence_of_source": entry["licence"],
         "taken_from": {"file": entry["raw"], "sha256": raw.used[entry["raw"]]},
         "checks": checks,
+    }
+
+
+def build_funding(raw: RawFolder, entry: dict[str, Any]) -> dict[str, Any]:
+    """Write the funding rates of the futures spans; returns their entry in the manifest."""
+    start, end = (int(np.datetime64(entry[k], "ms").astype(np.int64)) for k in ("start", "end"))
+    path = BUNDLE / entry["file"]
+    listed: list[dict[str, Any]] = []
+    rows: dict[str, int] = {}
+    for symbol in entry["symbols"]:
+        rates = read_funding(raw(entry["raw"]), symbol=symbol).slice(start, end)
+        hours = 3_600_000 * entry["interval_hours"]
+        if rates.gaps() or rates.interval_ms != hours:
+            sys.exit(f"{symbol}: funding has holes at {rates.gaps()}, every {rates.interval_ms} ms")
+        pairs = zip(rates.time_ms.tolist(), rates.rates, strict=True)
+        listed += [
+            {"symbol": symbol, "fundingTime": time, "fundingRate": f"{rate:f}"}
+            for time, rate in pairs
+        ]
+        rows[symbol] = len(rates)
+    lines = ",\n".join(json.dumps(row) for row in listed)
+    path.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    return {
+        "file": path.name,
+        "symbols": list(rows),
+        "rows": rows,
+        "first_time": iso(start),
+        "end": iso(end),
+        "interval_hours": entry["interval_hours"],
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sources": entry["sources"],
+        "licence_of_source": entry["licence"],
+        "taken_from": {"file": entry["raw"], "sha256": raw.used[entry["raw"]]},
+        "checks": entry["known"],
     }
 
 

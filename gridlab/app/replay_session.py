@@ -18,7 +18,7 @@ from gridlab.app.settings import Settings
 from gridlab.app.shared_books import SharedBooks
 from gridlab.clock import ManualClock, SystemClock
 from gridlab.data.bars import Bars
-from gridlab.data.catalog import catalog, instrument, load
+from gridlab.data.catalog import catalog, funding, instrument, load
 from gridlab.data.recorded import RecordedMarket
 from gridlab.domain.market import Instrument, Market
 from gridlab.domain.snapshot import Mode, VenueHealth
@@ -61,7 +61,7 @@ class ReplaySession:
         for market in (one for one in Market if any(where is one for where, _ in bars)):
             series = {symbol: found for (where, symbol), found in bars.items() if where is market}
             own_rules = {symbol: rules[market, symbol] for symbol in series}
-            replay = _replay(settings, self.clock, series)
+            replay = _replay(settings, self.clock, series, market)
             self._venues[market] = _venue(settings, market, own_rules, books, replay, self.clock)
             replays[market] = replay
         self.trader = Trader(self._venues, self.journal, self.clock)
@@ -175,14 +175,29 @@ def _recordings(settings: Settings) -> dict[tuple[Market, str], Bars]:
     return {(s.market, s.symbol): load(s.symbol, s.market) for s in here}
 
 
-def _replay(settings: Settings, clock: ManualClock, series: Mapping[str, Bars]) -> Replay:
+def _replay(
+    settings: Settings, clock: ManualClock, series: Mapping[str, Bars], market: Market
+) -> Replay:
     return Replay(
         clock,
         series,
         start_ms=settings.start_ms,
         end_ms=settings.end_ms,
         participation=settings.config.replay.participation,
+        funding=_funding(series) if market is Market.FUTURES else None,
     )
+
+
+def _funding(series: Mapping[str, Bars]) -> dict[str, list[tuple[int, Decimal]]]:
+    """What is recorded of the symbols' funding rates; nothing is paid where none is."""
+    found = {}
+    for symbol in series:
+        try:
+            rates = funding(symbol)
+        except NotFound:
+            continue
+        found[symbol] = list(zip(rates.time_ms.tolist(), rates.rates, strict=True))
+    return found
 
 
 def _venue(

@@ -1,7 +1,8 @@
-"""The bundled recordings: which there are, their bars, their instruments, their hashes.
+"""The bundled recordings: which there are, their bars, funding rates, instruments, hashes.
 
-Everything lies beside this module in `bundled/`: Parquet files, `manifest.json` with provenance and
-hashes, `instruments.json` with the venue's rules. Reads those files only; knows no network.
+Everything lies beside this module in `bundled/`: Parquet files, funding rates, `manifest.json` with
+provenance and hashes, `instruments.json` with the venue's rules. Reads those files only; knows no
+network.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gridlab.data.bars import Bars, read_bars
+from gridlab.data.funding import Funding, read_funding
 from gridlab.domain.market import Instrument, Interval, Market, PercentPrice
 from gridlab.errors import NotFound, StorageError
 
@@ -104,6 +106,22 @@ def instrument(symbol: str, market: Market = Market.SPOT) -> Instrument:
     raise NotFound(_unknown(symbol, market, [(e["market"], e["symbol"]) for e in entries]))
 
 
+def funding(symbol: str) -> Funding:
+    """The bundled funding rates of a futures recording, over its whole span.
+
+    Raises:
+        NotFound: none are bundled of this symbol; the message lists those there are.
+    """
+    entry = _read_json("manifest.json")["funding"]
+    if symbol not in entry["symbols"]:
+        raise NotFound(
+            f"no funding rates of {symbol!r} are bundled; bundled are {', '.join(entry['symbols'])}"
+        )
+    rates = read_funding(BUNDLE / entry["file"], symbol=symbol)
+    source = f"bundled with gridlab: {entry['sources'][symbol]}"
+    return Funding(symbol, rates.time_ms, rates.rates, source)
+
+
 def verify_all() -> tuple[Series, ...]:
     """Every recording, after its file was compared with the hash in the manifest.
 
@@ -111,6 +129,12 @@ def verify_all() -> tuple[Series, ...]:
         StorageError: with every file that is missing or differs.
     """
     _verify(catalog())
+    entry = _read_json("manifest.json")["funding"]
+    if (found := _hash(BUNDLE / entry["file"])) != entry["sha256"]:
+        raise StorageError(
+            f"{entry['file']} has hash {found}, the manifest says {entry['sha256']}; install the "
+            "package again"
+        )
     return catalog()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Protocol
 
-from gridlab.domain.market import Balance, Market
+from gridlab.domain.market import Balance, FeeSchedule, Market
 from gridlab.domain.orders import OrderRequest
 from gridlab.errors import InvariantError
 from gridlab.exchange.base import Rejected
@@ -60,6 +60,10 @@ class AccountModel(Protocol):
 
     def transfer(self, asset: str, amount: Decimal, time_ms: int) -> None:
         """Pay in, or with a negative amount pay out; raises `Conflict` for more than is free."""
+        ...
+
+    def set_fees(self, fees: FeeSchedule) -> None:
+        """Take other fees from now on."""
         ...
 
     def balances(self) -> tuple[Balance, ...]:

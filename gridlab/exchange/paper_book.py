@@ -256,6 +256,13 @@ class PaperBook:
             raise InvalidNumber(f"{symbol}: price {price} must be above zero")
         self._market(symbol).price = price
 
+    def set_fees(self, fees: FeeSchedule) -> None:
+        """Take other rates from now on; `InvalidInput` for fees in another asset than before."""
+        if fees.mode is not self.fees.mode:
+            raise InvalidInput(f"fees in mode {self.fees.mode} cannot become {fees.mode}")
+        self.fees = fees
+        self._account.set_fees(fees)
+
     def set_instrument(self, instrument: Instrument) -> None:
         """Change the rules of a listed symbol; orders that rest already stay."""
         market = self._market(instrument.symbol)

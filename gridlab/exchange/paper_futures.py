@@ -18,7 +18,10 @@ from gridlab.errors import Conflict
 from gridlab.exchange.paper import PaperExchange
 from gridlab.exchange.paper_figures import PositionChange
 from gridlab.exchange.paper_futures_book import FuturesBook
+from gridlab.exchange.paper_margin import Bracket
 from gridlab.exchange.paper_records import Record, Records
+
+__all__ = ["Bracket", "FuturesBook", "PaperFutures", "PositionSink"]
 
 PositionSink: TypeAlias = Callable[[PositionChange], None]
 

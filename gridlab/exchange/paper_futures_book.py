@@ -183,8 +183,7 @@ class FuturesBook(PaperBook):
             rate: fraction of the position's value; when positive, longs pay and shorts receive.
         """
         position = self._position_of(symbol)
-        is_booked = any(paid.funding_id == funding_id for paid in self.funding(symbol))
-        if not position.quantity or is_booked:
+        if not position.quantity or self._books.has_funding(symbol, funding_id):
             return None
         with exact():
             amount = -round_to(rate * self._books.notional(position), STEP)

@@ -164,6 +164,10 @@ class MarginAccount:
             )
         self._books.post(time_ms, asset, IncomeKind.TRANSFER, amount)
 
+    def set_fees(self, fees: FeeSchedule) -> None:
+        self._fees = fees
+        self._books.set_maker_rate(fees.maker)
+
     def balances(self) -> tuple[Balance, ...]:
         """Every wallet: free is what may back new orders, at most the wallet; locked the rest."""
         rows = []

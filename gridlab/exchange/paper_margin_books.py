@@ -62,6 +62,7 @@ class MarginBooks:
         self._markets = markets
         self._maker_rate = max(maker_rate, ZERO)
         self._realized: dict[tuple[str, int], Decimal] = {}
+        self._funding_ids: set[tuple[str, str]] = set()
         for symbol, market in markets.items():
             bracket = brackets.get(symbol, Bracket())
             check_leverage(settings.leverage, symbol, bracket)
@@ -146,6 +147,10 @@ class MarginBooks:
 
     # -- changes --------------------------------------------------------------------------------
 
+    def set_maker_rate(self, maker_rate: Decimal) -> None:
+        """Let orders that rest reserve another fee from now on."""
+        self._maker_rate = max(maker_rate, ZERO)
+
     def count(self, order: PaperOrder, quantity: Decimal) -> None:
         """Add to the sums of open orders, or take off them; a market order never rests."""
         if order.price is None:
@@ -176,6 +181,12 @@ class MarginBooks:
         self._new_wallets[asset] = None
         if kind is IncomeKind.REALIZED_PNL and trade_id is not None:
             self._realized[symbol, trade_id] = amount
+        elif kind is IncomeKind.FUNDING_FEE:
+            self._funding_ids.add((symbol, note))
+
+    def has_funding(self, symbol: str, funding_id: str) -> bool:
+        """Whether a funding payment of this id is booked."""
+        return (symbol, funding_id) in self._funding_ids
 
     def realized(self, symbol: str, trade_id: int) -> Decimal:
         """The profit that one trade realised, before its fee; zero for one that only opened."""
@@ -264,6 +275,8 @@ class MarginBooks:
         for income in self.incomes:
             if income.kind is IncomeKind.REALIZED_PNL and income.trade_id is not None:
                 self._realized[income.symbol, income.trade_id] = income.amount
+            elif income.kind is IncomeKind.FUNDING_FEE:
+                self._funding_ids.add((income.symbol, income.note))
         for symbol, position in self.positions.items():
             market = self._markets[symbol]
             for order in market.open.values():

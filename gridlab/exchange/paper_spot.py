@@ -104,6 +104,9 @@ class SpotAccount:
             )
         self._accounts.post(asset, amount)
 
+    def set_fees(self, fees: FeeSchedule) -> None:
+        self._fees = fees
+
     def balances(self) -> tuple[Balance, ...]:
         return self._accounts.all()
 

@@ -3,26 +3,32 @@
 A step takes one symbol to the next point of its stated intra-bar path: open, first extreme, second
 extreme, close (`Kline.path`), at a third of the bar's width each. All symbols reach a point before
 any goes on to the next. The position is saved by the venue in the same transaction as what a step
-changed, so that a killed replay goes on exactly where its books stand. Knows no bot; who plays the
-steps, and how fast, is the player's affair.
+changed, so that a killed replay goes on exactly where its books stand. Funding of a futures symbol
+is paid before the first step that is at or after its time, at the last price before that step: a
+payment finds the position that was held, and nothing of the step itself. Knows no bot; who plays
+the steps, and how fast, is the player's affair.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from gridlab.clock import ManualClock
 from gridlab.domain.market import Kline, path_times_ms
 from gridlab.errors import BugError, InvalidInput, StorageError
 from gridlab.exchange.paper import PaperExchange
+from gridlab.exchange.paper_futures import PaperFutures
 from gridlab.exchange.paper_records import Record
 from gridlab.money import rounding
 
 POINTS = 4
+#: (time in ms, rate) of each payment of one symbol, oldest first.
+Payments: TypeAlias = Sequence[tuple[int, Decimal]]
 #: The kind under which the position lies among the venue's records.
 CURSOR = "replay"
 
@@ -58,6 +64,7 @@ class Replay:
         width_ms: candle width.
         participation: the share of a candle's volume that may fill our orders, spread evenly over
             its three legs; None fills without limit.
+        funding: payments by symbol; only for a replay into a futures venue.
     """
 
     def __init__(
@@ -69,6 +76,7 @@ class Replay:
         end_ms: int,
         width_ms: int = 60_000,
         participation: Decimal | None = None,
+        funding: Mapping[str, Payments] | None = None,
     ) -> None:
         if not start_ms < end_ms or start_ms % width_ms:
             raise InvalidInput(
@@ -79,6 +87,12 @@ class Replay:
         self._symbols = tuple(self._recordings)
         self._start_ms, self._end_ms, self._width_ms = start_ms, end_ms, width_ms
         self._participation = participation
+        # What was due before the start concerns nobody who trades here.
+        self._due = {
+            symbol: deque(paid for paid in payments if paid[0] > start_ms)
+            for symbol, payments in (funding or {}).items()
+        }
+        self._paid_ms: dict[str, int] = {}
         self._bars = (end_ms - start_ms) // width_ms
         self._last = self._bars * POINTS * len(self._symbols) - 1
         self._position = -1
@@ -146,10 +160,22 @@ class Replay:
     def play(self, step: Step) -> None:
         """Move the clock and the venue by one step; raises `StorageError` as the venue does."""
         self._clock.advance_to(max(step.time_ms, self._clock.now_ms()))
+        self._pay(step.symbol, step.time_ms)
         self._position = step.position
         self._on_stage.advance(
             step.symbol, step.kline.path[step.point], step.time_ms, self._volume_of(step)
         )
+
+    def _pay(self, symbol: str, until_ms: int) -> None:
+        """Pay what is due by now; the venue's transaction says how far that went."""
+        due = self._due.get(symbol)
+        while due and due[0][0] <= until_ms:
+            time_ms, rate = due.popleft()
+            self._paid_ms[symbol] = time_ms
+            venue = self._on_stage
+            if not isinstance(venue, PaperFutures):
+                raise BugError(f"{symbol}: funding is paid on futures, and this venue is none")
+            venue.pay_funding(symbol, rate, funding_id(symbol, time_ms), time_ms)
 
     def price(self, symbol: str) -> Decimal | None:
         """The venue's last price; None before the first step."""
@@ -174,6 +200,8 @@ class Replay:
     def records(self) -> list[Record]:
         """The position, for the venue's transaction."""
         body = {**self._identity(), "position": self._position, "time_ms": self._clock.now_ms()}
+        if self._paid_ms:
+            body["funding"] = self._paid_ms
         return [(CURSOR, "cursor", json.dumps(body, sort_keys=True))]
 
     def restore(self, records: Iterable[Record]) -> bool:
@@ -192,8 +220,15 @@ class Replay:
                     )
                 self._position = stored["position"]
                 self._clock.advance_to(stored["time_ms"])
+                self._forget_paid(stored.get("funding", {}))
                 return True
         return False
+
+    def _forget_paid(self, paid_ms: Mapping[str, int]) -> None:
+        self._paid_ms = dict(paid_ms)
+        for symbol, until_ms in paid_ms.items():
+            due = self._due.get(symbol, ())
+            self._due[symbol] = deque(paid for paid in due if paid[0] > until_ms)
 
     def _identity(self) -> dict[str, object]:
         return {
@@ -202,3 +237,8 @@ class Replay:
             "end_ms": self._end_ms,
             "width_ms": self._width_ms,
         }
+
+
+def funding_id(symbol: str, time_ms: int) -> str:
+    """The name under which a recorded payment is booked; each is booked once."""
+    return f"{symbol}-{time_ms}"

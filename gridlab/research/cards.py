@@ -79,6 +79,16 @@ def result_card(result: Outcome) -> str:
         ("grid profit", signed(money.grid_profit), _tone(float(money.grid_profit))),
         ("floating", signed(money.floating), _tone(float(money.floating))),
         ("fees", signed(money.fees), _tone(float(money.fees))),
+        *(
+            [("forced closing", signed(money.liquidation), "gl-down")]
+            if result.liquidation is not None
+            else []
+        ),
+        *(
+            [("funding", signed(money.funding), _tone(float(money.funding)))]
+            if result.funding_words
+            else []
+        ),
         ("buys / sells", f"{result.fills.buys:,} / {result.fills.sells:,}", ""),
         ("max drawdown", percent(fall.fraction), ""),
         ("out of range", percent(result.out_of_range, 1), ""),
@@ -89,11 +99,13 @@ def result_card(result: Outcome) -> str:
         f"{result.instrument.base} held at {plain(result.last_price)}.",
         f"Rules: {result.rules}.",
         f"{trough}; drawdown is measured at closes." if trough else "",
+        f"Funding: {result.funding_words}." if result.funding_words else "",
         *(f"Slot {slot} stands empty: {reason}." for slot, reason in result.vacancies[:5]),
     ]
     return _card(
         title,
         subtitle,
+        _warnings(result.warnings),
         _tiles(tiles),
         _sparkline(result.curve.equity, result.curve.hold),
         _note(notes),
@@ -121,6 +133,11 @@ def plan_card(plan: GridPlan) -> str:
 def _earned(plan: GridPlan) -> str:
     low, high = percent(plan.profit_min, 3), percent(plan.profit_max, 3)
     return low if low == high else f"{low.removesuffix(' %')} to {high}"
+
+
+def _warnings(sentences: Sequence[str]) -> str:
+    rows = "".join(f'<li class="gl-down"><b>{escape(words)}</b></li>' for words in sentences)
+    return f"<ul>{rows}</ul>" if rows else ""
 
 
 def _findings(findings: Sequence[Finding]) -> str:

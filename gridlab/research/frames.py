@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from gridlab.domain.orders import INITIAL_BUY
 from gridlab.domain.plan import GridPlan
 from gridlab.errors import InvalidInput
 from gridlab.money import ONE, ZERO, exact
@@ -22,19 +23,21 @@ if TYPE_CHECKING:
 
 #: The purchase that stocks the sells, as `trades_frame` calls its kind.
 INITIAL, GRID = "initial", "grid"
+#: The venue's own sale of a futures position that it closed by force.
+LIQUIDATION = "liquidation"
 
 
 def trades_frame(result: Outcome) -> pd.DataFrame:
     """Every trade in order, indexed by `time` (datetime64[ms, UTC]).
 
-    Columns: side, kind (`initial` or `grid`), price, quantity, value, fee, fee_asset, profit (what
-    the trade added to the grid profit, quote units before fees), slot (-1 for the purchase), cycle,
-    client_id.
+    Columns: side, kind (`initial`, `grid` or `liquidation`), price, quantity, value, fee,
+    fee_asset, profit (what the trade added to the grid profit, quote units before fees), slot (-1
+    for the purchase), cycle, client_id.
     """
     places = [slot_of(trade) for trade in result.trades]
     columns: dict[str, Any] = {
         "side": [str(trade.side) for trade in result.trades],
-        "kind": [GRID if place.slot >= 0 else INITIAL for place in places],
+        "kind": [_kind(place.slot) for place in places],
         "price": _floats(trade.price for trade in result.trades),
         "quantity": _floats(trade.quantity for trade in result.trades),
         "value": _floats(trade.price * trade.quantity for trade in result.trades),
@@ -47,6 +50,12 @@ def trades_frame(result: Outcome) -> pd.DataFrame:
     }
     index = _utc(np.array([trade.time_ms for trade in result.trades], np.int64), "time")
     return pd.DataFrame(columns, index=index)
+
+
+def _kind(slot: int) -> str:
+    if slot >= 0:
+        return GRID
+    return INITIAL if slot == INITIAL_BUY else LIQUIDATION
 
 
 def ledger_frame(result: Outcome) -> pd.DataFrame:

@@ -22,7 +22,7 @@ from gridlab.research.ladder import FIRST_SALE, HIGH_SALE, LOW_SALE, Ladder
 
 
 @dataclass
-class _Sums:
+class Sums:
     """Totals over slots: values in tick x unit, base in units, fees in fee steps."""
 
     profit: int = 0
@@ -53,9 +53,18 @@ def books_of(ladder: Ladder, gap: int, buys: Sequence[int], mark: Decimal) -> Bo
     Raises:
         InvariantError: cash flows and lots do not give the same equity.
     """
-    sums = _Sums()
+    sums = Sums()
     for slot, count in enumerate(buys):
         _add_slot(sums, ladder, slot, count, is_stocked=slot >= gap)
+    return books_of_sums(sums, ladder, mark)
+
+
+def books_of_sums(sums: Sums, ladder: Ladder, mark: Decimal) -> Books:
+    """The books of these totals, the purchase at the start added.
+
+    Raises:
+        InvariantError: cash flows and lots do not give the same equity.
+    """
     with exact():
         return _books(sums, ladder, mark)
 
@@ -65,7 +74,7 @@ def sales_of(ladder: Ladder, gap: int, slot: int, buys: int) -> int:
     return buys + (slot >= ladder.gap) - (slot >= gap)
 
 
-def _add_slot(sums: _Sums, ladder: Ladder, slot: int, buys: int, *, is_stocked: bool) -> None:
+def _add_slot(sums: Sums, ladder: Ladder, slot: int, buys: int, *, is_stocked: bool) -> None:
     below, above = ladder.lines[slot], ladder.lines[slot + 1]
     lot, first = ladder.lot_units, ladder.reference
     began = slot >= ladder.gap
@@ -111,7 +120,7 @@ def _add_slot(sums: _Sums, ladder: Ladder, slot: int, buys: int, *, is_stocked: 
     sums.dust_cost += rest_cost
 
 
-def _books(sums: _Sums, ladder: Ladder, mark: Decimal) -> Books:
+def _books(sums: Sums, ladder: Ladder, mark: Decimal) -> Books:
     plan = ladder.plan
     rules, fees = plan.instrument, plan.spec.fees
     base, quote = rules.base, rules.quote

@@ -17,9 +17,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from gridlab.clock import iso
 from gridlab.data.aggregate import IntArray
 from gridlab.data.bars import Bars
 from gridlab.domain.commands import Command
+from gridlab.domain.events import FundingPaid
 from gridlab.domain.market import Instrument
 from gridlab.domain.orders import Trade
 from gridlab.domain.plan import GridPlan
@@ -30,7 +32,7 @@ from gridlab.money import ONE, exact, from_float, rounding, text
 from gridlab.research.flows import Flows, slot_of
 from gridlab.research.metrics import Drawdown, FloatArray, fraction_outside, max_drawdown
 
-__all__ = ["Curve", "Fills", "Outcome", "Story", "slot_of"]
+__all__ = ["Curve", "Fills", "Liquidation", "Outcome", "Story", "slot_of"]
 
 
 class Fills(NamedTuple):
@@ -56,6 +58,16 @@ class Curve(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Liquidation:
+    """A futures position that the venue closed by force; price: what it was closed at."""
+
+    time_ms: int
+    price: Decimal
+    quantity: Decimal
+    fee: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
     """What the core has to tell of a run, object by object.
 
@@ -65,6 +77,7 @@ class Story:
         commands: all that the grid asked for, in order.
         vacancies: slots without an order at the end, and why.
         money, ledger_lines, bars_walked: as in `Outcome`.
+        payments: funding that was paid, in order; liquidation: the end of a futures grid, if so.
     """
 
     trades: tuple[Trade, ...]
@@ -74,6 +87,8 @@ class Story:
     money: Money
     ledger_lines: tuple[tuple[str, str, Decimal], ...]
     bars_walked: int
+    payments: tuple[FundingPaid, ...] = ()
+    liquidation: Liquidation | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +105,9 @@ class Outcome:
         ledger_lines: (component, asset, amount), the wallet first; see `gridlab.grid.ledger`.
         bars_walked: how many bars touched an order; the scan passed over the others.
         tell: the core's story of the same run; called once, when its objects are asked for.
+        margin: on futures `isolated` or `crossed`; empty on spot.
+        liquidation: the forced closing that ended a futures grid; None when there was none.
+        funding_words: what was known of funding, in words; empty on spot.
 
     Raises:
         InvariantError: cash flows and books do not give the same equity.
@@ -105,6 +123,9 @@ class Outcome:
     ledger_lines: tuple[tuple[str, str, Decimal], ...]
     bars_walked: int
     tell: Callable[[], Story]
+    margin: str = ""
+    liquidation: Liquidation | None = None
+    funding_words: str = ""
 
     def __post_init__(self) -> None:
         with exact():
@@ -133,8 +154,9 @@ class Outcome:
             BugError: the kernel's figures are not the core's.
         """
         story = self.tell()
-        odd = Flows.of(story.trades, self.bars, self.instrument).difference(self.flows)
-        for name in ("money", "ledger_lines", "bars_walked"):
+        rows = Flows.of(story.trades, self.bars, self.instrument, story.payments)
+        odd = rows.difference(self.flows)
+        for name in ("money", "ledger_lines", "bars_walked", "liquidation"):
             if not odd and getattr(story, name) != getattr(self, name):
                 odd = f"{name} is {getattr(story, name)} against {getattr(self, name)}"
         if not odd and story.vacancies and self.engine == "kernel":
@@ -165,6 +187,11 @@ class Outcome:
     def vacancies(self) -> tuple[tuple[int, str], ...]:
         """Slots without an order at the end, and why; the kernel takes no grid that has any."""
         return () if self.engine == "kernel" else self.story.vacancies
+
+    @property
+    def payments(self) -> tuple[FundingPaid, ...]:
+        """Funding that was paid, in order; positive amounts were received."""
+        return self.story.payments
 
     # --- what it was ------------------------------------------------------------------------------
 
@@ -211,6 +238,24 @@ class Outcome:
         with rounding():
             return float(self.equity / self.money.investment - 1)
 
+    @property
+    def return_on_margin(self) -> float:
+        """total / the margin that the start needed: on spot and at leverage 1 nearly the return."""
+        with rounding():
+            return float(self.money.total / self.plan.margin_needed)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What whoever reads the figures must know first, as sentences; usually none."""
+        end = self.liquidation
+        if end is None:
+            return ()
+        return (
+            f"LIQUIDATED: on {iso(end.time_ms)} the venue closed the position of "
+            f"{text(end.quantity)} {self.instrument.base} by force at {text(end.price)}, at "
+            f"leverage {self.spec.leverage} with {self.margin} margin; the grid ended there",
+        )
+
     @cached_property
     def fills(self) -> Fills:
         """Fills of resting orders by side; the purchase at the start is not counted."""
@@ -235,7 +280,7 @@ class Outcome:
 
         Measured at closes; positions count bars, and a peak at the very start is at bar 0.
         """
-        if self.engine == "kernel":
+        if self._is_compiled:
             return self._closes[1]
         found = max_drawdown(np.concatenate(([float(self.money.investment)], self.equity_curve)))
         back = found.recovered
@@ -278,6 +323,8 @@ class Outcome:
         times = self.bars.open_time_ms + (self.bars.interval.ms - 1)
         cash, base, _ = (self._at_closes(flow) for flow in self._balances)
         close = self.bars.close
+        if len(self.flows.paid):
+            cash = cash + self.flows.paid_by_bar(len(close))
         return Curve(times, close, cash, base, self.equity_curve, self._hold_units * close)
 
     def _at_closes(self, flow: FloatArray) -> FloatArray:
@@ -290,9 +337,11 @@ class Outcome:
         """Equity at closes, and its deepest fall."""
         cash, base, tokens = self._balances
         height, close = float(self.money.investment), self.bars.close
-        if self.engine != "kernel":
+        if not self._is_compiled:
             at = self._at_closes
             equity = at(cash) + at(base) * close + at(tokens)
+            if len(self.flows.paid):
+                equity = equity + self.flows.paid_by_bar(len(close))
             return equity, max_drawdown(np.concatenate(([height], equity)))
         from gridlab.research import kernel
 
@@ -305,6 +354,11 @@ class Outcome:
         recovered = max(0, trough) + int(back[0]) if len(back) else None
         return equity, Drawdown(-fall or 0.0, max(0, peak), max(0, trough), recovered)
 
+    @property
+    def _is_compiled(self) -> bool:
+        """Whether the compiled loop makes the curve; it knows no funding."""
+        return self.engine == "kernel" and not len(self.flows.paid)
+
     @cached_property
     def _balances(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Cash, base and the worth of fee tokens, before any trade and after each."""
@@ -315,7 +369,7 @@ class Outcome:
         """Equity right after each trade, at that trade's own price; one value for each trade."""
         cash, base, tokens = (flow[1:] for flow in self._balances)
         equity: FloatArray = cash + base * self.flows.price + tokens
-        return equity
+        return equity + self.flows.paid_at_trades() if len(self.flows.paid) else equity
 
     # --- trades as columns ------------------------------------------------------------------------
 

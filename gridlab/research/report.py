@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gridlab.clock import SystemClock
 from gridlab.data.bars import Bars, read_bars
-from gridlab.data.catalog import catalog, load
+from gridlab.data.catalog import catalog, funding, load
 from gridlab.domain.market import FeeMode, FeeSchedule, Market
 from gridlab.domain.spec import GridSpec, Spacing
 from gridlab.errors import NotFound
@@ -21,6 +21,11 @@ from gridlab.research.backtest import FillRule, backtest
 from gridlab.research.texts import result_dict, result_text
 
 DEFAULT_SPACING_PERC = "0.5"
+#: (maker, taker, mode). Source: Binance's fees without any discount, spot and USD-M.
+_USUAL_FEES = {
+    Market.SPOT: ("0.001", "0.001", FeeMode.RECEIVED),
+    Market.FUTURES: ("0.0002", "0.0005", FeeMode.QUOTE),
+}
 
 
 def run_command(options: argparse.Namespace) -> int:
@@ -31,10 +36,17 @@ def run_command(options: argparse.Namespace) -> int:
         InvalidInput: candles or settings that cannot be used, in words.
     """
     clock = SystemClock()
-    bars, data_source = command_bars(options.symbol, options.file)
+    bars, data_source = command_bars(options.symbol, options.file, Market(options.market))
     spec = _spec_of(options)
+    rates = funding(spec.symbol) if options.funding == "bundled" else options.funding
     began_ms = clock.now_ms()
-    result = backtest(spec, bars, fill_rule=FillRule(options.fill_rule))
+    result = backtest(
+        spec,
+        bars,
+        fill_rule=FillRule(options.fill_rule),
+        funding=rates,
+        margin=options.margin,
+    )
     seconds = (clock.now_ms() - began_ms) / 1000
     if options.json:
         timed = {
@@ -51,17 +63,17 @@ def run_command(options: argparse.Namespace) -> int:
     return 0
 
 
-def command_bars(symbol: str, file: Path | None) -> tuple[Bars, str]:
+def command_bars(symbol: str, file: Path | None, market: Market = Market.SPOT) -> tuple[Bars, str]:
     """The candles to run over, and in words where they come from."""
     if file is not None:
-        return read_bars(file, symbol=symbol), f"the file {file}"
+        return read_bars(file, symbol=symbol, market=market), f"the file {file}"
     for series in catalog():
-        if (series.symbol, series.market) == (symbol, Market.SPOT):
-            return load(symbol), f"bundled with gridlab: {series.source}"
-    names = ", ".join(series.symbol for series in catalog() if series.market is Market.SPOT)
+        if (series.symbol, series.market) == (symbol, market):
+            return load(symbol, market), f"bundled with gridlab: {series.source}"
+    names = ", ".join(series.symbol for series in catalog() if series.market is market)
     raise NotFound(
-        f"{symbol} is not among the bundled spot recordings ({names}); name one of them, or give "
-        "your own candles with --file"
+        f"{symbol} is not among the bundled {market} recordings ({names}); name one of them, or "
+        "give your own candles with --file"
     )
 
 
@@ -81,9 +93,17 @@ def _spec_of(options: argparse.Namespace) -> GridSpec:
         upper=None if options.upper is None else parse(options.upper, "--upper"),
         investment=parse(options.investment, "--investment"),
         mode=Spacing(options.mode),
-        fees=FeeSchedule(
-            maker=parse(options.maker_fee, "--maker-fee"),
-            taker=parse(options.taker_fee, "--taker-fee"),
-            mode=FeeMode(options.fee_mode),
-        ),
+        market=Market(options.market),
+        leverage=options.leverage,
+        fees=_fees_of(options),
+    )
+
+
+def _fees_of(options: argparse.Namespace) -> FeeSchedule:
+    """The fees that were named, else those of the market's lowest tier."""
+    maker, taker, mode = _USUAL_FEES[Market(options.market)]
+    return FeeSchedule(
+        maker=parse(options.maker_fee or maker, "--maker-fee"),
+        taker=parse(options.taker_fee or taker, "--taker-fee"),
+        mode=FeeMode(options.fee_mode or mode),
     )

@@ -51,6 +51,30 @@ def result_dict(result: Outcome) -> dict[str, Any]:
         "max_drawdown_to": iso(result.close_time_ms(fall.trough)),
         "out_of_range": result.out_of_range,
         "rules": result.rules,
+        **_futures_dict(result),
+    }
+
+
+def _futures_dict(result: Outcome) -> dict[str, Any]:
+    """What only a futures grid has; empty on spot."""
+    if not result.funding_words:
+        return {}
+    end = result.liquidation
+    return {
+        "leverage": result.spec.leverage,
+        "margin": result.margin,
+        "margin_needed": text(result.plan.margin_needed),
+        "return_on_margin": result.return_on_margin,
+        "funding": result.funding_words,
+        "warnings": list(result.warnings),
+        "liquidation": None
+        if end is None
+        else {
+            "time": iso(end.time_ms),
+            "price": text(end.price),
+            "quantity": text(end.quantity),
+            "fee": text(end.fee),
+        },
     }
 
 
@@ -91,8 +115,17 @@ def result_text(result: Outcome) -> str:
         ("out of range", f"{percent(result.out_of_range, 1)} of the bars"),
         ("rules", result.rules),
     ]
-    rows += [(f"slot {slot}", f"stands empty: {why}") for slot, why in result.vacancies]
-    return "\n".join([f"Backtest of {result.symbol}", *(f"  {k:<18}{v}" for k, v in rows)])
+    if result.funding_words:
+        rows.insert(9, ("funding", f"{signed(money.funding)} {quote}: {result.funding_words}"))
+        rows.insert(
+            10, ("margin", f"{signed_percent(result.return_on_margin)} on what the start needed")
+        )
+    if result.liquidation is not None:
+        rows.insert(8, ("forced closing", f"{signed(money.liquidation)} {quote}"))
+    else:
+        rows += [(f"slot {slot}", f"stands empty: {why}") for slot, why in result.vacancies]
+    head = [f"Backtest of {result.symbol}", *(f"  {words}" for words in result.warnings)]
+    return "\n".join([*head, *(f"  {k:<18}{v}" for k, v in rows)])
 
 
 def plan_text(plan: GridPlan) -> str:
@@ -122,6 +155,9 @@ def plan_text(plan: GridPlan) -> str:
 
 
 def _money_dict(money: Money) -> dict[str, Any]:
-    names = ("investment", "grid_profit", "floating", "fees", "funding", "total", "base_held")
+    names = (
+        *("investment", "grid_profit", "floating", "fees", "funding", "liquidation"),
+        *("total", "base_held"),
+    )
     exact_amounts: dict[str, Any] = {name: text(getattr(money, name)) for name in names}
     return exact_amounts | {"fees_by_asset": {a: text(v) for a, v in money.fees_by_asset}}

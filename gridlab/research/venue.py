@@ -13,7 +13,7 @@ from decimal import Decimal
 from gridlab.data.aggregate import ExactColumn
 from gridlab.data.bars import Bars
 from gridlab.data.catalog import instrument as bundled_instrument
-from gridlab.domain.market import FeeMode, Instrument
+from gridlab.domain.market import FeeMode, Instrument, Market
 from gridlab.domain.plan import GridPlan
 from gridlab.errors import InvalidInput, NotFound
 from gridlab.money import Number, exact, parse, rounding, text
@@ -101,13 +101,17 @@ def account_for(plan: GridPlan, balances: Mapping[str, Number] | None = None) ->
     """What the paper account holds when the grid starts, by asset.
 
     By default twice what the grid needs, in quote and in the token that pays its fees if there is
-    one, so that the account is never what stops it.
+    one, so that the account is never what stops it. On futures the need is the margin: the leverage
+    divides it.
     """
     if balances is not None:
         return {asset: parse(amount, f"balance of {asset}") for asset, amount in balances.items()}
     fees = plan.spec.fees
     with exact():
-        needed = PLENTY * max(plan.capital_needed, plan.spec.investment or plan.capital_needed)
+        if plan.spec.market is Market.FUTURES:
+            needed = PLENTY * plan.margin_needed
+        else:
+            needed = PLENTY * max(plan.capital_needed, plan.spec.investment or plan.capital_needed)
     account = {plan.instrument.quote: needed}
     if fees.mode is FeeMode.THIRD:
         with rounding():

@@ -32,7 +32,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "data": ("domain", "clock", "exchange.base", "exchange.budgets"),
     "research": (
         *("grid", "domain", "data", "clock", "_version"),
-        *("exchange.base", "exchange.paper", "exchange.replay"),
+        *("exchange.base", "exchange.paper", "exchange.paper_futures", "exchange.replay"),
     ),
     "sentiment": ("domain", "clock", "llm"),
     "llm": ("domain", "clock"),

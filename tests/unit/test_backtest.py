@@ -24,7 +24,9 @@ from gridlab.app.facade import GridLab
 from gridlab.clock import ManualClock, SystemClock
 from gridlab.data.bars import Bars
 from gridlab.data.catalog import instrument, load
+from gridlab.data.funding import Funding
 from gridlab.domain import codec
+from gridlab.domain.account import FuturesSettings, MarginType
 from gridlab.domain.events import Replan
 from gridlab.domain.market import FeeMode, FeeSchedule, Instrument, Interval, Market
 from gridlab.domain.orders import Side
@@ -32,6 +34,7 @@ from gridlab.domain.snapshot import EngineState
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import InvalidInput, InvalidSpec
 from gridlab.exchange.paper import FillRule, PaperBook, PaperExchange
+from gridlab.exchange.paper_futures import FuturesBook, PaperFutures
 from gridlab.exchange.replay import Replay
 from gridlab.grid.preflight import plan_grid
 from gridlab.money import from_float
@@ -61,6 +64,10 @@ def digest(commands: Any) -> str:
 # --- the replay as oracle -------------------------------------------------------------------------
 
 
+def rows_of(funding: Funding) -> list[tuple[int, Decimal]]:
+    return list(zip(funding.time_ms.tolist(), funding.rates, strict=True))
+
+
 class Played:
     """One grid through the replay's own parts: trader, player, journal, paper exchange."""
 
@@ -74,6 +81,8 @@ class Played:
         account: dict[str, Decimal],
         fill_rule: FillRule,
         participation: Decimal | None,
+        margin: MarginType = MarginType.ISOLATED,
+        funding: Funding | None = None,
     ) -> None:
         clock = ManualClock(int(bars.open_time_ms[0]))
         self.replay = Replay(
@@ -83,9 +92,18 @@ class Played:
             end_ms=bars.end_ms,
             width_ms=bars.interval.ms,
             participation=participation,
+            funding={spec.symbol: rows_of(funding)} if funding is not None else None,
         )
-        self.book = PaperBook({spec.symbol: rules}, account, fees=spec.fees, fill_rule=fill_rule)
-        self.venue = PaperExchange(self.book, clock)
+        self.book: PaperBook
+        self.venue: PaperExchange
+        named: dict[str, Any] = {"fees": spec.fees, "fill_rule": fill_rule}
+        if spec.market is Market.FUTURES:
+            settings = FuturesSettings(spec.leverage, margin)
+            wallet = FuturesBook({spec.symbol: rules}, account, settings=settings, **named)
+            self.book, self.venue = wallet, PaperFutures(wallet, clock)
+        else:
+            self.book = PaperBook({spec.symbol: rules}, account, **named)
+            self.venue = PaperExchange(self.book, clock)
         self.journal = Journal.open(folder / "journal.sqlite", lambda: "r")
         self.trader = Trader(self.venue, self.journal, clock)
         self.replay.attach(self.venue)
@@ -101,6 +119,7 @@ class Played:
         entries = tuple(self.journal.entries())
         self.journal.close()
         self.commands = [command for entry in entries for command in entry.commands]
+        self.entries = entries
         self.replans = sum(isinstance(entry.event, Replan) for entry in entries)
         self.grid = self.trader.bot(spec.symbol).grid
 
@@ -371,8 +390,10 @@ def test_bars_of_another_symbol_or_none_are_refused() -> None:
         backtest(spec_of(), other)
     with pytest.raises(InvalidInput, match="no bar"):
         backtest(spec_of(), march(1, 1).slice(end_ms=0))
-    with pytest.raises(InvalidSpec, match="choose spot"):
+    with pytest.raises(InvalidInput, match="bars are of BTCUSDT"):
         backtest(spec_of(market=Market.FUTURES), march(1, 1))
+    with pytest.raises(InvalidInput, match="this grid trades spot"):
+        backtest(spec_of(), march(1, 1), funding=[(START_MS, "0.0001")])
 
 
 def test_progress_rises_to_one() -> None:

@@ -70,6 +70,26 @@ def test_file_and_bundle_of_the_same_day_agree(
     assert sum(told["fills"].values()) > 5
 
 
+def test_a_perpetual_with_leverage_and_its_recorded_funding(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = [*BASE, "--market", "futures", "--leverage", "3", "--investment", "30000"]
+    free = answer(capsys, *words)
+    assert (free["bars"], free["leverage"], free["margin"]) == (20_791, 3, "isolated")
+    assert free["money"]["funding"] == "0" and "none was booked" in free["funding"]
+    paid = answer(capsys, *words, "--funding", "bundled", "--margin", "crossed")
+    assert Decimal(paid["money"]["funding"]) < 0 and "43 rates" in paid["funding"]
+    assert paid["margin"] == "crossed" and paid["liquidation"] is None
+    rates = tmp_path / "rates.csv"
+    rates.write_text("symbol,funding_time,funding_rate\nBTCUSDT,1749542400000,0.0001\n")
+    once = answer(capsys, *words, "--funding", str(rates))
+    assert 0 > Decimal(once["money"]["funding"]) > Decimal(paid["money"]["funding"])
+    assert main([*words, "--funding", str(tmp_path / "none.csv")]) == 1
+    assert "no such file" in capsys.readouterr().err
+    assert main([*BASE, "--leverage", "3"]) == 1
+    assert "on spot it is 1" in capsys.readouterr().err
+
+
 def test_options_reach_the_grid(capsys: pytest.CaptureFixture[str], day: Path) -> None:
     words = [*BASE, "--file", str(day), "--lower", "60000", "--upper", "72000", "--levels", "12"]
     words += ["--mode", "arithmetic", "--fee-mode", "quote", "--fill-rule", "through"]

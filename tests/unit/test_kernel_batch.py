@@ -96,9 +96,7 @@ def test_plans_that_cannot_run_here_are_refused() -> None:
 
 def test_engine_kernel_says_why_it_declines() -> None:
     spec = plan_of().spec
-    with pytest.raises(InvalidInput, match="participation"):
-        backtest(spec, BARS, engine="kernel", participation="0.1")
-    assert backtest(spec, BARS, participation="0.1").engine == "core"
+    assert backtest(spec, BARS, engine="kernel", participation="0.1").engine == "kernel"
     with pytest.raises(InvalidInput, match="order window"):
         backtest(plan_of(levels=204, investment=Decimal(90_000)).spec, BARS, engine="kernel")
     with pytest.raises(InvalidInput, match="choose one of auto, kernel, core"):
