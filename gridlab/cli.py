@@ -157,18 +157,7 @@ def _add_backtest(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     backtest.add_argument("--upper", default=None, help="highest line, instead of a spacing")
     backtest.add_argument("--mode", choices=["geometric", "arithmetic"], default="geometric")
     backtest.add_argument("--investment", default="10000", help="quote units in all (10000)")
-    backtest.add_argument(
-        "--maker-fee", default=None, help="fraction of the value (0.001; futures 0.0002)"
-    )
-    backtest.add_argument(
-        "--taker-fee", default=None, help="fraction of the value (0.001; futures 0.0005)"
-    )
-    backtest.add_argument(
-        "--fee-mode",
-        choices=["received", "quote"],
-        default=None,
-        help="asset that pays (received; on futures always quote)",
-    )
+    _add_fees(backtest)
     _add_futures(backtest)
     backtest.add_argument("--fill-rule", choices=["touch", "through"], default="touch")
     backtest.add_argument(
@@ -176,6 +165,19 @@ def _add_backtest(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     )
     backtest.add_argument("--json", action="store_true", help="print one JSON object")
     backtest.set_defaults(work=_backtest)
+
+
+def _add_fees(command: argparse.ArgumentParser) -> None:
+    for name, usual in (("maker", "0.0002"), ("taker", "0.0005")):
+        command.add_argument(
+            f"--{name}-fee", default=None, help=f"fraction of the value (0.001; futures {usual})"
+        )
+    command.add_argument(
+        "--fee-mode",
+        choices=["received", "quote"],
+        default=None,
+        help="asset that pays (received; on futures always quote)",
+    )
 
 
 def _add_futures(command: argparse.ArgumentParser) -> None:
@@ -218,11 +220,8 @@ def _add_sweep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     sweep.add_argument("--mode", default="geometric", help="geometric, arithmetic, or both")
     sweep.add_argument("--investment", default="10000", help="quote units in all (10000)")
-    sweep.add_argument("--maker-fee", default="0.001", help="fraction of the value (0.001)")
-    sweep.add_argument("--taker-fee", default="0.001", help="fraction of the value (0.001)")
-    sweep.add_argument(
-        "--fee-mode", choices=["received", "quote"], default="received", help="asset that pays"
-    )
+    _add_fees(sweep)
+    _add_futures(sweep)
     sweep.add_argument("--fill-rule", choices=["touch", "through"], default="touch")
     sweep.add_argument(
         "--file", type=Path, default=None, help="candles: Parquet, or CSV in Binance's form"

@@ -21,7 +21,7 @@ from gridlab.domain.plan import Finding, GridPlan, PlannedOrder
 from gridlab.domain.spec import GridSpec, Spacing
 from gridlab.errors import InvalidInput, InvalidNumber
 from gridlab.grid.preflight import plan_grid
-from gridlab.money import Number, from_float, parse, rounding
+from gridlab.money import ZERO, Number, from_float, parse, rounding
 from gridlab.research.venue import rules_for
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def make_grid(
     market: Market | str = Market.SPOT,
     fees: FeeSchedule | Number | None = None,
     allow_unprofitable: bool = False,
+    leverage: int = 1,
+    liquidation_buffer: Number = "0.1",
     **misspelt: Any,
 ) -> GridSpec:
     """The grid that these words describe.
@@ -59,6 +61,9 @@ def make_grid(
         mode: `geometric` (equal ratios) or `arithmetic` (equal differences).
         fees: a `FeeSchedule`, or one rate for maker and taker such as `"0.00075"`.
         allow_unprofitable: accept a spacing that cannot pay its fees.
+        leverage: futures: how many times the margin a position may be worth, 1 to 125.
+        liquidation_buffer: futures: nothing is bought while the liquidation price is nearer than
+            this fraction of the mark price; zero switches that off.
 
     Raises:
         InvalidNumber: a float, or a text that is no number.
@@ -86,6 +91,8 @@ def make_grid(
         market=_choice(Market, market, "market"),
         fees=_fees(fees),
         allow_unprofitable=allow_unprofitable,
+        leverage=_whole(leverage),
+        liquidation_buffer=_fraction(liquidation_buffer, "liquidation_buffer") or ZERO,
     )
 
 
@@ -262,4 +269,6 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "mode": lambda value, name: _choice(Spacing, value, name),
     "market": lambda value, name: _choice(Market, value, name),
     "fees": lambda value, name: _fees(value),
+    "leverage": lambda value, name: _whole(value),
+    "liquidation_buffer": _fraction,
 }

@@ -20,13 +20,18 @@ import numpy as np
 
 from gridlab._version import __version__
 from gridlab.data.bars import Bars, read_bars
+from gridlab.data.funding import Funding, FundingData
+from gridlab.domain.account import MarginType
 from gridlab.domain.market import Instrument, Market
 from gridlab.domain.plan import GridPlan
+from gridlab.domain.spec import GridSpec
 from gridlab.errors import InvalidInput
 from gridlab.exchange.paper import FillRule
 from gridlab.money import from_float, text
-from gridlab.research.backtest import fill_rule_of
+from gridlab.research.backtest import BacktestResult, backtest, fill_rule_of
 from gridlab.research.batch import FIGURES, run_many
+from gridlab.research.futures_rows import FUTURES_FIGURES, futures_rows
+from gridlab.research.futures_run import FuturesSide, margin_type_of
 from gridlab.research.settings import as_json, plan_of
 from gridlab.research.venue import Rules, rules_for
 
@@ -53,6 +58,8 @@ class Ground:
 
     Args:
         price: the first open; the reference price of every plan.
+        market: spot or futures; margin: futures: what stands behind the position.
+        funding: futures: rates that are paid; None books none.
         given: the instrument that was handed in; None where rules were found.
         rules: in words, where the instrument's rules come from.
     """
@@ -64,6 +71,9 @@ class Ground:
     given: Instrument | None
     rules: str
     fill_rule: FillRule
+    market: Market = Market.SPOT
+    funding: Funding | None = None
+    margin: MarginType = MarginType.ISOLATED
 
     @classmethod
     def of(
@@ -72,6 +82,8 @@ class Ground:
         data: Any,
         instrument: Instrument | None,
         fill_rule: FillRule | str,
+        funding: FundingData | None = None,
+        margin: MarginType | str = MarginType.ISOLATED,
     ) -> Ground:
         """The ground that `data` gives: bars, a DataFrame or a file of them.
 
@@ -79,8 +91,11 @@ class Ground:
             InvalidInput: bars of another symbol or market, none at all, or what is no bars.
         """
         symbol, market = wanted.symbol, wanted.market
-        if market is not Market.SPOT:
-            raise InvalidInput(f"market is {market}; sweeps trade a spot account, choose spot")
+        if funding is not None and market is Market.SPOT:
+            raise InvalidInput(
+                "funding is paid on futures and these grids trade spot; leave it out, or choose "
+                "market='futures'"
+            )
         bars = bars_of(data, wanted)
         if (bars.symbol, bars.market) != (symbol, market):
             raise InvalidInput(
@@ -98,6 +113,9 @@ class Ground:
             given=instrument,
             rules=rules.source,
             fill_rule=fill_rule_of(fill_rule),
+            market=market,
+            funding=None if funding is None else Funding.of(funding, symbol),
+            margin=margin_type_of(margin),
         )
 
     def run(
@@ -115,7 +133,7 @@ class Ground:
             for k, settings in enumerate(rows)
         ]
         plans = [plan for plan in found if isinstance(plan, GridPlan)]
-        figures = run_many(plans, self.bars, fill_rule=self.fill_rule, threads=threads).to_frame()
+        figures = self._figures(plans, threads)
         ran = np.array([plan.ok for plan in found], np.bool_)
         columns: dict[str, Any] = {}
         for name, column in figures.items():
@@ -129,6 +147,36 @@ class Ground:
         columns["reason"] = np.array(reasons, object)
         return pd.DataFrame(columns, index=pd.RangeIndex(first, first + len(rows), name="row"))
 
+    def _figures(self, plans: Sequence[GridPlan], threads: int | None) -> pd.DataFrame:
+        if self.market is Market.SPOT:
+            batch = run_many(plans, self.bars, fill_rule=self.fill_rule, threads=threads)
+            return batch.to_frame()
+        return futures_rows(plans, self.backtest)
+
+    def backtest(self, spec: GridSpec) -> BacktestResult:
+        """The whole backtest of one grid on this ground.
+
+        Raises:
+            InvalidSpec: the grid cannot start here; every rule that forbids it is named.
+        """
+        return backtest(
+            spec,
+            self.bars,
+            instrument=self.given,
+            fill_rule=self.fill_rule,
+            funding=self.funding,
+            margin=self.margin,
+        )
+
+    @property
+    def terms(self) -> list[str]:
+        """The rules, and on futures margin and funding, each as a sentence."""
+        found = [f"Rules: {self.rules}."]
+        if self.market is Market.FUTURES:
+            words = FuturesSide(self.funding, self.margin).named(self.bars)
+            found += [f"Margin is {words['margin']}.", f"Funding: {words['funding_words']}."]
+        return found
+
     @property
     def identity(self) -> dict[str, Any]:
         """What the figures depend on beside the settings, as plain JSON values."""
@@ -138,6 +186,8 @@ class Ground:
             "price": text(self.price),
             "instrument": {name: _plain(rule) for name, rule in asdict(self.instrument).items()},
             "fill rule": str(self.fill_rule),
+            "margin": None if self.market is Market.SPOT else str(self.margin),
+            "funding": None if self.funding is None else _funding_words(self.funding),
         }
 
 
@@ -160,9 +210,9 @@ def bars_of(data: Any, wanted: Wanted) -> Bars:
     )
 
 
-def check_figures(names: Iterable[str]) -> None:
+def check_figures(names: Iterable[str], market: Market) -> None:
     """Raise `InvalidInput` for names that are no figure of a row, with the nearest that is."""
-    known = [*FIGURES, "buys", "sells"]
+    known = [*FIGURES, "buys", "sells", *(FUTURES_FIGURES if market is Market.FUTURES else ())]
     for name in names:
         if name not in known:
             near = get_close_matches(name, known, n=1)
@@ -181,6 +231,12 @@ def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
 def _short(value: Any) -> str:
     words = value if isinstance(value, str) else json.dumps(value)
     return words if len(words) <= 160 else f"{words[:120]} ... {words[-30:]}"
+
+
+def _funding_words(funding: Funding) -> str:
+    rows = zip(funding.time_ms.tolist(), funding.rates, strict=True)
+    words = "\n".join(f"{time_ms} {text(rate)}" for time_ms, rate in rows)
+    return f"{len(funding.rates)} rates, SHA-256 {hashlib.sha256(words.encode()).hexdigest()}"
 
 
 def _hash(bars: Bars) -> str:

@@ -16,7 +16,7 @@ from gridlab.domain.market import Market
 from gridlab.errors import InvalidInput
 from gridlab.money import parse
 from gridlab.research.grids import refuse_unknown
-from gridlab.research.settings import NUMERIC, as_json, names, range_of, read_setting, shown
+from gridlab.research.settings import NUMERIC, WHOLE, as_json, names, range_of, read_setting, shown
 from gridlab.research.space import Space
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def _range_of(name: str, words: str) -> Range:
         raise InvalidInput(
             f"{name} is {words!r}; a range is low..high, such as 8..100 or '0.3%..2% log'"
         )
-    if name == "levels":
+    if name in WHOLE:
         return _range(name, int(parse(low, name)), int(parse(high, name)), bool(scale))
     return _range(name, low, high, bool(scale))
 

@@ -20,7 +20,12 @@ from gridlab.money import ONE, ZERO, parse, rounding, text
 from gridlab.research.grids import make_grid, setting, setting_names
 
 #: Settings that take numbers, and may therefore be written as a range.
-NUMERIC = ("levels", "spacing", "width", "lower", "upper", "investment", "quantity", "fees")
+NUMERIC = (
+    *("levels", "spacing", "width", "lower", "upper", "investment", "quantity", "fees"),
+    *("leverage", "liquidation_buffer"),
+)
+#: Of these, the ones that are whole numbers.
+WHOLE = ("levels", "leverage")
 #: Values of one range at most: more is a slip of the step.
 MOST_VALUES = 100_000
 
@@ -50,7 +55,7 @@ class Refusal:
 def range_of(name: str, words: str) -> tuple[Decimal | int, ...]:
     """The values of `"first:last:step"`, the last included when a step meets it.
 
-    Whole levels may leave the step out. Percent signs stand at all three numbers or at none.
+    Whole numbers may leave the step out. Percent signs stand at all three numbers or at none.
 
     Raises:
         InvalidInput: not three numbers, a step that leads nowhere, or a hundred thousand values.
@@ -59,7 +64,7 @@ def range_of(name: str, words: str) -> tuple[Decimal | int, ...]:
     ((10, 20, 30), (Decimal('0.0050'), Decimal('0.0075')))
     """
     parts = [part.strip() for part in words.split(":")]
-    if len(parts) == 2 and name == "levels":
+    if len(parts) == 2 and name in WHOLE:
         parts.append("1")
     if len(parts) != 3 or len({part.endswith("%") for part in parts}) != 1:
         raise InvalidInput(
@@ -80,7 +85,7 @@ def range_of(name: str, words: str) -> tuple[Decimal | int, ...]:
                 f"{MOST_VALUES:,} values"
             )
         values = [first + step * k for k in range(count)]
-    if name == "levels":
+    if name in WHOLE:
         return tuple(int(value) if value == int(value) else value for value in values)
     return tuple(values)
 

@@ -22,15 +22,15 @@ from gridlab.domain.market import FeeSchedule
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import InvalidInput, InvalidSpec
 from gridlab.money import ZERO
-from gridlab.research.backtest import BacktestResult, backtest
 from gridlab.research.ground import Ground
+from gridlab.research.result import BacktestResult
 from gridlab.research.settings import shown, spec_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: Figures of which less is better; of all others more is.
-LESS_IS_BETTER = frozenset({"max_drawdown", "out_of_range"})
+LESS_IS_BETTER = frozenset({"max_drawdown", "out_of_range", "was_liquidated"})
 PROFIT, RISK = "total_return", "max_drawdown"
 
 
@@ -178,13 +178,7 @@ class Sheet(ABC):
         Raises:
             InvalidSpec: the row could not start; every rule that forbids it is named.
         """
-        ground = self.ground
-        return backtest(
-            self.spec(i),
-            ground.bars,
-            instrument=ground.given,
-            fill_rule=ground.fill_rule,
-        )
+        return self.ground.backtest(self.spec(i))
 
     def pareto(self, profit: str = PROFIT, risk: str = RISK) -> pd.DataFrame:
         """The rows that no other beats in both figures, by falling risk and profit.

@@ -35,7 +35,7 @@ def sheet_card(sheet: Sheet) -> str:
         _subtitle(sheet),
         _tiles(tiles),
         _table(sheet, best) if len(best) else "",
-        _note([warning_of(sheet), *_refused(sheet), f"Rules: {sheet.ground.rules}."]),
+        _note([warning_of(sheet), *_refused(sheet), *sheet.ground.terms]),
     )
 
 
@@ -46,7 +46,7 @@ def sheet_text(sheet: Sheet, by: str = PROFIT, n: int = SHOWN) -> str:
     best = sheet.best(by, n)
     if len(best):
         lines += ["", *(f"  {line}" for line in _best_text(sheet, best, by).splitlines()), ""]
-    notes = [warning_of(sheet), *_refused(sheet), f"Rules: {sheet.ground.rules}."]
+    notes = [warning_of(sheet), *_refused(sheet), *sheet.ground.terms]
     return "\n".join([*lines, *(f"  {note}" for note in notes)])
 
 

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from gridlab.data.bars import Bars
-from gridlab.domain.market import Instrument
+from gridlab.data.funding import FundingData
+from gridlab.domain.account import MarginType
+from gridlab.domain.market import Instrument, Market
 from gridlab.errors import Conflict, InvalidInput, StorageError
 from gridlab.exchange.paper import FillRule
 from gridlab.research.ground import Ground, check_figures, difference
@@ -56,6 +58,8 @@ def study(
     batch: int = BATCH,
     fill_rule: FillRule | str = FillRule.TOUCH,
     instrument: Instrument | None = None,
+    funding: FundingData | None = None,
+    margin: MarginType | str = MarginType.ISOLATED,
     threads: int | None = None,
     client: Client | str | None = None,
     progress: bool | Callable[[float], None] = True,
@@ -77,7 +81,7 @@ def study(
             keeps the study in memory. One process at a time.
         name: of the study in its storage. A study of this name goes on, if it is of the same
             ranges, data, rules, objectives, seed and batch, and is refused if not.
-        threads, client, progress, fill_rule, instrument: as for `sweep`.
+        fill_rule, instrument, funding, margin, threads, client, progress: as for `sweep`.
 
     Raises:
         InvalidInput: ranges, objectives or data that cannot be used.
@@ -85,11 +89,11 @@ def study(
         StorageError: the storage cannot be opened.
     """
     ranges = ranges_of(space_or_ranges, data.symbol if isinstance(data, Bars) else None)
-    ground = Ground.of(ranges, data, instrument, fill_rule)
+    ground = Ground.of(ranges, data, instrument, fill_rule, funding, margin)
     _check_numbers(trials, batch, seed)
     if isinstance(objectives, str):
         objectives = (objectives,)
-    directions = _directions(objectives)
+    directions = _directions(objectives, ranges.market)
     identity = ground.identity | {
         "ranges": ranges.to_json(),
         "objectives": list(objectives),
@@ -247,13 +251,13 @@ def _opened(
     return found
 
 
-def _directions(objectives: Sequence[str]) -> list[Direction]:
+def _directions(objectives: Sequence[str], market: Market) -> list[Direction]:
     """Whether more or less of each objective is sought.
 
     Raises:
         InvalidInput: none, one twice, or one that is no figure.
     """
-    check_figures(objectives)
+    check_figures(objectives, market)
     if not objectives or len(set(objectives)) < len(objectives):
         raise InvalidInput(f"objectives are {list(objectives)!r}; give one or several, each once")
     return ["minimize" if name in LESS_IS_BETTER else "maximize" for name in objectives]

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gridlab.data.funding import FundingData
 from gridlab.data.writer import WriterLock
+from gridlab.domain.account import MarginType
 from gridlab.domain.market import Instrument
 from gridlab.errors import InvalidInput
 from gridlab.exchange.paper import FillRule
@@ -78,6 +80,8 @@ def sweep(
     *,
     fill_rule: FillRule | str = FillRule.TOUCH,
     instrument: Instrument | None = None,
+    funding: FundingData | None = None,
+    margin: MarginType | str = MarginType.ISOLATED,
     threads: int | None = None,
     client: Client | str | None = None,
     resume: PathLike[str] | str | None = None,
@@ -94,6 +98,7 @@ def sweep(
         fill_rule: `touch`, or `through`: the price must go one tick beyond an order to fill it.
         instrument: the venue's rules; by default the bundled ones of the symbol, else rules read
             off the data.
+        funding, margin: on futures, as for `backtest`; there each row is a backtest by itself.
         threads: by default one for each core.
         client: a Dask client, the address of a scheduler, or `local` for a process on each core (a
             script then needs its `if __name__ == "__main__"`); None keeps the work in this
@@ -120,7 +125,7 @@ def sweep(
             f"space is of type {type(space).__name__}; make one with gridlab.space, such as "
             "space('BTCUSDT', levels=range(10, 61, 10), spacing='0.3%:1.5%:0.1%')"
         )
-    ground = Ground.of(space, data, instrument, fill_rule)
+    ground = Ground.of(space, data, instrument, fill_rule, funding, margin)
     folder = None if resume is None else Path(resume)
     with workers_of(client, threads) as workers, WriterLock(folder) if folder else nullcontext():
         count = 0 if client is None else workers.count

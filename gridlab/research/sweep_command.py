@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from gridlab.clock import SystemClock
-from gridlab.domain.market import FeeMode, FeeSchedule
+from gridlab.data.catalog import funding
+from gridlab.domain.market import Market
 from gridlab.errors import InvalidInput, StorageError
-from gridlab.money import parse
 from gridlab.research.ground import check_figures
-from gridlab.research.report import command_bars
+from gridlab.research.report import command_bars, command_fees
 from gridlab.research.settings import range_of
 from gridlab.research.sheet_views import sheet_text
 from gridlab.research.space import Space, space
@@ -40,7 +40,7 @@ def run_command(options: argparse.Namespace) -> int:
     """
     _check(options)
     clock = SystemClock()
-    bars, data_source = command_bars(options.symbol, options.file)
+    bars, data_source = command_bars(options.symbol, options.file, Market(options.market))
     settings = space_of(options)
     began_ms = clock.now_ms()
     try:
@@ -48,6 +48,8 @@ def run_command(options: argparse.Namespace) -> int:
             settings,
             bars,
             fill_rule=options.fill_rule,
+            funding=funding(options.symbol) if options.funding == "bundled" else options.funding,
+            margin=options.margin,
             threads=options.threads,
             client=options.dask,
             resume=options.resume,
@@ -84,11 +86,9 @@ def space_of(options: argparse.Namespace) -> Space:
         settings["spacing"] = _values("spacing", words, percent=True)
     settings["mode"] = _values("mode", options.mode)
     settings["investment"] = _values("investment", options.investment)
-    settings["fees"] = FeeSchedule(
-        maker=parse(options.maker_fee, "--maker-fee"),
-        taker=parse(options.taker_fee, "--taker-fee"),
-        mode=FeeMode(options.fee_mode),
-    )
+    settings["fees"] = command_fees(options)
+    if options.market == Market.FUTURES or options.leverage != 1:
+        settings |= {"market": options.market, "leverage": options.leverage}
     whole = space(options.symbol, **settings)
     return whole if options.sample is None else whole.sample(options.sample, options.seed)
 
@@ -111,7 +111,7 @@ def _check(options: argparse.Namespace) -> None:
     """Refuse before the work what could only fail after it."""
     if options.top < 1:
         raise InvalidInput(f"--top is {options.top}; print at least 1 row")
-    check_figures([options.by])
+    check_figures([options.by], Market(options.market))
     out = options.out
     if out is None:
         return
@@ -148,7 +148,7 @@ def _as_dict(found: SweepResult, options: argparse.Namespace) -> dict[str, Any]:
         "settings": len(found),
         "ran": int(found.ran.sum()),
         "fill_rule": str(found.ground.fill_rule),
-        "rules": found.ground.rules,
+        "terms": found.ground.terms,
         "by": options.by,
         "in_sample": True,
         "best": [{str(name): _plain(value) for name, value in row.items()} for row in rows],

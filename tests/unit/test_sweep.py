@@ -132,7 +132,9 @@ def test_candles_come_in_every_form(tmp_path: Path, found: SweepResult) -> None:
         ({"data": 7}, "hand in Bars"),
         ({"fill_rule": "nearly"}, "choose one of"),
         ({"threads": 0}, "threads is 0"),
-        ({"space": space("BTCUSDT", levels=[4, 5], market="futures")}, "choose spot"),
+        ({"space": space("BTCUSDT", levels=[4, 5], market="futures")}, "bars are of BTCUSDT"),
+        ({"funding": [(START_MS, "0.0001")]}, "these grids trade spot"),
+        ({"margin": "some"}, "choose one of"),
     ],
 )
 def test_what_cannot_be_swept_is_said(settings: dict[str, Any], words: str) -> None:
