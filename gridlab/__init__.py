@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from gridlab.errors import GridLabError
     from gridlab.research.backtest import BacktestResult, backtest
     from gridlab.research.grids import make_grid, plan
+    from gridlab.research.space import space
     from gridlab.research.stress import stress
+    from gridlab.research.study import study
+    from gridlab.research.sweep import sweep
     from gridlab.widgets import live
 
 _HOME = {
@@ -50,7 +53,10 @@ _HOME = {
     "backtest": "gridlab.research.backtest",
     "make_grid": "gridlab.research.grids",
     "plan": "gridlab.research.grids",
+    "space": "gridlab.research.space",
     "stress": "gridlab.research.stress",
+    "study": "gridlab.research.study",
+    "sweep": "gridlab.research.sweep",
     "live": "gridlab.widgets",
 }
 
@@ -79,7 +85,10 @@ __all__ = [
     "make_grid",
     "plan",
     "read_bars",
+    "space",
     "stress",
+    "study",
+    "sweep",
 ]
 
 

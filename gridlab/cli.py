@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_up(commands)
     _add_backtest(commands)
+    _add_sweep(commands)
     _add_data(commands)
     _add_twin(commands)
     _add_doctor(commands)
@@ -156,18 +157,7 @@ def _add_backtest(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     backtest.add_argument("--upper", default=None, help="highest line, instead of a spacing")
     backtest.add_argument("--mode", choices=["geometric", "arithmetic"], default="geometric")
     backtest.add_argument("--investment", default="10000", help="quote units in all (10000)")
-    backtest.add_argument(
-        "--maker-fee", default=None, help="fraction of the value (0.001; futures 0.0002)"
-    )
-    backtest.add_argument(
-        "--taker-fee", default=None, help="fraction of the value (0.001; futures 0.0005)"
-    )
-    backtest.add_argument(
-        "--fee-mode",
-        choices=["received", "quote"],
-        default=None,
-        help="asset that pays (received; on futures always quote)",
-    )
+    _add_fees(backtest)
     _add_futures(backtest)
     backtest.add_argument("--fill-rule", choices=["touch", "through"], default="touch")
     backtest.add_argument(
@@ -186,6 +176,19 @@ def _add_backtest(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     )
     backtest.add_argument("--json", action="store_true", help="print one JSON object")
     backtest.set_defaults(work=_backtest)
+
+
+def _add_fees(command: argparse.ArgumentParser) -> None:
+    for name, usual in (("maker", "0.0002"), ("taker", "0.0005")):
+        command.add_argument(
+            f"--{name}-fee", default=None, help=f"fraction of the value (0.001; futures {usual})"
+        )
+    command.add_argument(
+        "--fee-mode",
+        choices=["received", "quote"],
+        default=None,
+        help="asset that pays (received; on futures always quote)",
+    )
 
 
 def _add_futures(command: argparse.ArgumentParser) -> None:
@@ -208,6 +211,51 @@ def _add_futures(command: argparse.ArgumentParser) -> None:
 
 def _backtest(options: argparse.Namespace) -> int:
     from gridlab.research.report import run_command
+
+    return run_command(options)
+
+
+def _add_sweep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sweep = commands.add_parser(
+        "sweep",
+        help="run every grid of a space over recorded candles",
+        description="Run every combination of settings over recorded candles and rank them. A "
+        "setting is a value, a list such as 10,20,40 or a range first:last:step; ranges include "
+        "their ends.",
+    )
+    sweep.add_argument("--symbol", required=True, help="such as BTCUSDT")
+    sweep.add_argument("--levels", default="10:50:10", help="numbers of grids (10:50:10)")
+    sweep.add_argument("--spacing-perc", default=None, help="percent between lines (0.3:1.5:0.1)")
+    sweep.add_argument(
+        "--width-perc", default=None, help="percent on either side of the price, not a spacing"
+    )
+    sweep.add_argument("--mode", default="geometric", help="geometric, arithmetic, or both")
+    sweep.add_argument("--investment", default="10000", help="quote units in all (10000)")
+    _add_fees(sweep)
+    _add_futures(sweep)
+    sweep.add_argument("--fill-rule", choices=["touch", "through"], default="touch")
+    sweep.add_argument(
+        "--file", type=Path, default=None, help="candles: Parquet, or CSV in Binance's form"
+    )
+    sweep.add_argument("--sample", type=int, default=None, metavar="N", help="N rows at random")
+    sweep.add_argument("--seed", type=int, default=0, help="of the sample (0)")
+    sweep.add_argument(
+        "--resume", type=Path, default=None, metavar="FOLDER", help="keep finished parts, go on"
+    )
+    sweep.add_argument("--threads", type=int, default=None, help="one for each core by default")
+    sweep.add_argument("--dask", default=None, metavar="ADDRESS", help="a Dask scheduler, or local")
+    sweep.add_argument("--by", default="total_return", help="figure that ranks (total_return)")
+    sweep.add_argument("--top", type=int, default=10, metavar="N", help="rows to print (10)")
+    sweep.add_argument(
+        "--out", type=Path, default=None, metavar="FILE", help="all rows: .parquet or .csv"
+    )
+    sweep.add_argument("--json", action="store_true", help="print one JSON object")
+    sweep.add_argument("--quiet", action="store_true", help="no progress bar on stderr")
+    sweep.set_defaults(work=_sweep)
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from gridlab.research.sweep_command import run_command
 
     return run_command(options)
 

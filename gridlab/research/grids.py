@@ -7,7 +7,7 @@ float has already lost what was typed, so it is refused together with the string
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
@@ -21,7 +21,7 @@ from gridlab.domain.plan import Finding, GridPlan, PlannedOrder
 from gridlab.domain.spec import GridSpec, Spacing
 from gridlab.errors import InvalidInput, InvalidNumber
 from gridlab.grid.preflight import plan_grid
-from gridlab.money import Number, from_float, parse, rounding
+from gridlab.money import ZERO, Number, from_float, parse, rounding
 from gridlab.research.venue import rules_for
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def make_grid(
     market: Market | str = Market.SPOT,
     fees: FeeSchedule | Number | None = None,
     allow_unprofitable: bool = False,
+    leverage: int = 1,
+    liquidation_buffer: Number = "0.1",
     **misspelt: Any,
 ) -> GridSpec:
     """The grid that these words describe.
@@ -59,6 +61,9 @@ def make_grid(
         mode: `geometric` (equal ratios) or `arithmetic` (equal differences).
         fees: a `FeeSchedule`, or one rate for maker and taker such as `"0.00075"`.
         allow_unprofitable: accept a spacing that cannot pay its fees.
+        leverage: futures: how many times the margin a position may be worth, 1 to 125.
+        liquidation_buffer: futures: nothing is bought while the liquidation price is nearer than
+            this fraction of the mark price; zero switches that off.
 
     Raises:
         InvalidNumber: a float, or a text that is no number.
@@ -68,7 +73,8 @@ def make_grid(
     >>> make_grid("BTCUSDT", levels=4, spacing="1%").spacing
     Decimal('0.01')
     """
-    _refuse_unknown(misspelt)
+    if misspelt:
+        refuse_unknown(misspelt, setting_names(), "grid")
     if spacing is None and lower is None and upper is None:
         spacing = DEFAULT_SPACING
     if investment is None and quantity is None:
@@ -85,6 +91,8 @@ def make_grid(
         market=_choice(Market, market, "market"),
         fees=_fees(fees),
         allow_unprofitable=allow_unprofitable,
+        leverage=_whole(leverage),
+        liquidation_buffer=_fraction(liquidation_buffer, "liquidation_buffer") or ZERO,
     )
 
 
@@ -177,18 +185,34 @@ class PlanView:
         return plan_card(self.plan)
 
 
-def _refuse_unknown(misspelt: Mapping[str, Any]) -> None:
-    if not misspelt:
-        return
-    known = [
-        n for n, p in inspect.signature(make_grid).parameters.items() if p.kind is not p.VAR_KEYWORD
-    ]
+def setting_names() -> list[str]:
+    """What `make_grid` takes, in its order; the symbol first."""
+    words = inspect.signature(make_grid).parameters.items()
+    return [name for name, word in words if word.kind is not word.VAR_KEYWORD]
+
+
+def setting(name: str, value: Any) -> Any:
+    """`value` as `make_grid` reads its setting `name`: exact, of that setting's type.
+
+    Raises:
+        InvalidNumber: a float, or a text that is no number.
+        InvalidInput: an unknown mode or market.
+    """
+    read = _READERS.get(name)
+    return value if read is None or value is None else read(value, name)
+
+
+def refuse_unknown(names: Iterable[str], known: Sequence[str], owner: str) -> None:
+    """Raise `InvalidInput` if `owner` does not know all settings, with the nearest it does."""
     sentences = []
-    for name in misspelt:
+    for name in names:
+        if name in known:
+            continue
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-        sentences.append(f"grid has no setting {name!r}; {hint}")
-    raise InvalidInput("; ".join(sentences))
+        sentences.append(f"{owner} has no setting {name!r}; {hint}")
+    if sentences:
+        raise InvalidInput("; ".join(sentences))
 
 
 def _whole(levels: Any) -> Any:
@@ -233,3 +257,18 @@ def _fees(fees: FeeSchedule | Number | None) -> FeeSchedule:
     rate = _fraction(fees, "fees")
     assert rate is not None
     return FeeSchedule(maker=rate, taker=rate)
+
+
+_READERS: dict[str, Callable[[Any, str], Any]] = {
+    "levels": lambda value, name: _whole(value),
+    "spacing": _fraction,
+    "lower": _number,
+    "upper": _number,
+    "investment": _number,
+    "quantity": _number,
+    "mode": lambda value, name: _choice(Spacing, value, name),
+    "market": lambda value, name: _choice(Market, value, name),
+    "fees": lambda value, name: _fees(value),
+    "leverage": lambda value, name: _whole(value),
+    "liquidation_buffer": _fraction,
+}

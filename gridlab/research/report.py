@@ -163,11 +163,11 @@ def _spec_of(options: argparse.Namespace) -> GridSpec:
         mode=Spacing(options.mode),
         market=Market(options.market),
         leverage=options.leverage,
-        fees=_fees_of(options),
+        fees=command_fees(options),
     )
 
 
-def _fees_of(options: argparse.Namespace) -> FeeSchedule:
+def command_fees(options: argparse.Namespace) -> FeeSchedule:
     """The fees that were named, else those of the market's lowest tier."""
     maker, taker, mode = _USUAL_FEES[Market(options.market)]
     return FeeSchedule(
