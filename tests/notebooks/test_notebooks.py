@@ -32,8 +32,13 @@ def cells_of(path: Path, kind: str = "code") -> list[str]:
 
 
 def test_there_are_notebooks() -> None:
-    names = ("01_first_grid", "02_live_in_the_notebook", "03_backtest_and_brackets")
-    assert {*names} <= {path.stem for path in NOTEBOOKS}
+    assert [path.stem for path in NOTEBOOKS] == [
+        "01_first_grid",
+        "02_live_in_the_notebook",
+        "03_backtest_and_brackets",
+        "04_sweep_and_walk_forward",
+        "06_sentiment_training",
+    ]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
