@@ -1,8 +1,9 @@
 """`run_many`: many grids over the same bars, the figures of each in one row.
 
-The kernel walks a block of bars with one grid after the other while the block lies in the cache,
-on as many threads as there are cores. What it does not reproduce exactly goes through the core, one
-grid at a time. Memory holds the bars once, the working rows of `CHUNK` grids, and the result.
+The path is thinned to its swings once for each series, and the kernel walks the widest thin path
+that is exact for a grid, on as many threads as there are cores. What it does not reproduce exactly
+goes through the core, one grid at a time. Memory holds the bars once, the working rows of `CHUNK`
+grids, and the result.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ import numpy.typing as npt
 
 from gridlab.data.aggregate import IntArray
 from gridlab.data.bars import Bars
-from gridlab.domain.market import FeeMode
 from gridlab.domain.plan import GridPlan, Severity
 from gridlab.domain.snapshot import Money
 from gridlab.errors import InvalidInput, InvalidSpec
 from gridlab.exchange.paper import FillRule
 from gridlab.money import exact, from_float, rounding
 from gridlab.research.backtest import Engine, core_story, fill_rule_of
+from gridlab.research.batch_books import BOOKED, figures_of, starved_of
+from gridlab.research.batch_table import Table, fits_swings, investment_of
 from gridlab.research.flows import Flows
-from gridlab.research.kernel_books import books_of
-from gridlab.research.kernel_run import starved, token_short, try_kernel
+from gridlab.research.kernel_run import token_short, try_kernel
 from gridlab.research.ladder import Ladder, ladder_or_why
 from gridlab.research.metrics import FloatArray, max_drawdown
 from gridlab.research.ticks import TickBars
@@ -38,8 +39,6 @@ from gridlab.research.venue import account_for
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Bars of a block: four columns of int32 fill half of a small L2 cache.
-BLOCK = 4096
 #: Grids that are walked together; what they need beside their result is given back after them.
 CHUNK = 256
 #: Figures of a row that are float64, in the order in which a frame shows them.
@@ -141,7 +140,7 @@ def run_many(
             if progress is not None:
                 progress(done / len(plans))
     with rounding():
-        investment = np.array([float(_investment(plan)) for plan in plans])
+        investment = np.array([float(investment_of(plan)) for plan in plans])
     rows.figures["investment"] = investment
     if len(plans):
         rows.figures["total_return"] = rows.figures["equity"] / investment - 1
@@ -199,7 +198,7 @@ class _Rows:
             equity = money.investment + money.total
         self.engines[row], self.buys[row], self.sells[row] = engine, buys, sells
         self.figures["equity"][row] = equity
-        for name in ("grid_profit", "floating", "fees", "base_held"):
+        for name in BOOKED[1:]:
             self.figures[name][row] = getattr(money, name)
 
 
@@ -217,127 +216,53 @@ def _by_kernel(
 ) -> list[int]:
     """Fill the rows that the kernel reproduces; return those that are left to the core."""
     left: list[int] = []
-    ladders: list[tuple[int, Ladder]] = []
+    by_tick: dict[Decimal, list[tuple[int, Ladder]]] = {}
     for row, plan in enumerate(plans, start):
         ladder, _ = ladder_or_why(plan, account_for(plan))
         if ladder is None or find_spec("numba") is None:
             left.append(row)
         else:
-            ladders.append((row, ladder))
-    by_tick: dict[Decimal, list[tuple[int, Ladder]]] = {}
-    for row, ladder in ladders:
-        by_tick.setdefault(ladder.plan.instrument.tick_size, []).append((row, ladder))
+            by_tick.setdefault(plan.instrument.tick_size, []).append((row, ladder))
     for tick_size, group in by_tick.items():
         ticks = TickBars.of(bars, tick_size)
         if ticks.problem:
             left += [row for row, _ in group]
             continue
-        table = Table([ladder for _, ladder in group])
-        table.walk(ticks, rule, pool, workers)
-        mark = from_float(bars.close[-1])
-        for k, (row, ladder) in enumerate(group):
-            if not table.put(k, row, ladder, mark, rows):
-                left.append(row)
-    return left
+        thin = [pair for pair in group if fits_swings(pair[1])]
+        whole = [pair for pair in group if not fits_swings(pair[1])]
+        if thin:
+            table = Table([ladder for _, ladder in thin])
+            table.walk_swings(ticks, rule, pool)
+            # A price band that was left between two turns, perhaps: the whole path says it.
+            whole += [pair for k, pair in enumerate(thin) if table.ints[k, 1]]
+            left += _put(table, thin, ticks, rows, is_last=False)
+        if whole:
+            table = Table([ladder for _, ladder in whole])
+            table.walk(ticks, rule, pool, workers)
+            left += _put(table, whole, ticks, rows, is_last=True)
+    return sorted(left)
 
 
-class Table:
-    """The arrays of `kernel.sweep` for some ladders, and what it leaves in them."""
-
-    def __init__(self, ladders: Sequence[Ladder]) -> None:
-        from gridlab.research import kernel
-
-        count = len(ladders)
-        sizes = np.array([ladder.slots for ladder in ladders], np.int64)
-        self.at = np.concatenate(([0], np.cumsum(sizes)))
-        slots = int(self.at[-1])
-        self.lines = np.concatenate([kernel.padded(ladder.lines) for ladder in ladders])
-        limits = [ladder.limits for ladder in ladders]
-        self.lowest = np.concatenate([lowest for lowest, _ in limits])
-        self.highest = np.concatenate([highest for _, highest in limits])
-        self.ints = np.zeros((count, 2), np.int64)
-        self.floats = np.zeros((count, 4))
-        self.buys, self.over = np.zeros(slots, np.int64), np.zeros(slots, np.int64)
-        self.coming = np.zeros(slots, np.int8)
-        self.left = np.array([ladder.left_units for ladder in ladders], np.int64)
-        self.lot = np.array([ladder.lot_units for ladder in ladders], np.int64)
-        self.buy_cash, self.sale_cash = np.zeros(slots), np.zeros((3, slots))
-        self.buy_worth, self.sale_worth = np.zeros(count), np.zeros((3, count))
-        for k, ladder in enumerate(ladders):
-            self._lay(k, ladder)
-
-    def _lay(self, k: int, ladder: Ladder) -> None:
-        """Everything of one ladder in floats: cash of each fill, base in worth of one tick."""
-        plan, first, end = ladder.plan, self.at[k], self.at[k + 1]
-        rules, fees = plan.instrument, plan.spec.fees
-        tick, step = float(rules.tick_size), 10.0**-rules.commission_precision
-        value = tick * float(rules.lot_size)
-        lines = np.array(ladder.lines, np.float64)
-        token = float(fees.third_price) if fees.mode is FeeMode.THIRD else 1.0
-        buy_fee = 0.0 if ladder.takes_base else np.array(ladder.buy_fees) * step * token
-        self.buy_cash[first:end] = -lines[:-1] * (ladder.lots * value) - buy_fee
-        for kind, size in enumerate(ladder.sale_sizes):
-            fee = np.array(ladder.sale_fees[kind]) * step * token
-            self.sale_cash[kind, first:end] = lines[1:] * (size * value) - fee
-            self.sale_worth[kind, k] = size * value
-        unit = value / ladder.lot_units
-        self.buy_worth[k] = ladder.buy_units * unit
-        self.over[end - 1] = ladder.dust_units
-        self.coming[first + ladder.gap : end] = 2
-        investment = float(_investment(plan))
-        first_fee = 0.0 if ladder.takes_base else ladder.first_fee * step * token
-        cash = investment - ladder.reference * ladder.first_lots * value - first_fee
-        stock = ladder.lots * ladder.lot_units * (ladder.slots - ladder.gap) + ladder.dust_units
-        self.ints[k] = ladder.gap, 0
-        self.floats[k] = cash, stock * unit, investment, 0.0
-
-    def walk(self, ticks: TickBars, rule: FillRule, pool: ThreadPoolExecutor, workers: int) -> None:
-        """Walk all ladders over all bars, an equal share of them on each thread."""
-        from gridlab.research import kernel
-
-        edges = np.linspace(0, len(self.ints), min(workers, len(self.ints)) + 1).astype(np.int64)
-        columns = (ticks.open, ticks.high, ticks.low, ticks.close)
-
-        def part(k: int) -> None:
-            kernel.sweep(
-                *columns,
-                BLOCK,
-                edges[k],
-                edges[k + 1],
-                self.at,
-                self.lines,
-                self.lowest,
-                self.highest,
-                int(rule is FillRule.THROUGH),
-                self.ints,
-                self.floats,
-                self.buys,
-                self.coming,
-                self.over,
-                self.left,
-                self.lot,
-                self.buy_cash,
-                self.buy_worth,
-                self.sale_cash,
-                self.sale_worth,
-            )
-
-        list(pool.map(part, range(len(edges) - 1)))
-
-    def put(self, k: int, row: int, ladder: Ladder, mark: Decimal, rows: _Rows) -> bool:
-        """Fill one row; False when the core has to, because an order would have been refused."""
-        gap, status = (int(value) for value in self.ints[k])
-        buys = self.buys[self.at[k] : self.at[k + 1]].tolist()
-        account = account_for(ladder.plan)
-        if status or starved(ladder, account, gap, buys) or token_short(ladder, account, gap, buys):
-            return False
-        bought = sum(buys)
-        sold = bought + gap - ladder.gap
-        money = books_of(ladder, gap, buys, mark).money
-        rows.put(row, Engine.KERNEL, money, bought, sold)
-        rows.gap[row] = gap
-        rows.figures["max_drawdown"][row] = self.floats[k, 3]
-        return True
+def _put(
+    table: Table, group: list[tuple[int, Ladder]], ticks: TickBars, rows: _Rows, *, is_last: bool
+) -> list[int]:
+    """Fill rows from a table that was walked; return those for which an order was refused."""
+    refused = []
+    figures = figures_of(table, int(ticks.close[-1]))
+    needs_core = table.ints[:, 1].astype(np.bool_) | starved_of(table)
+    for k, (row, ladder) in enumerate(group):
+        gap = int(table.ints[k, 0])
+        if needs_core[k] or token_short(ladder, account_for(ladder.plan), gap, table.buys_of(k)):
+            if is_last or not table.ints[k, 1]:
+                refused.append(row)
+            continue
+        rows.engines[row], rows.gap[row] = Engine.KERNEL, gap
+        rows.buys[row] = bought = int(figures.buys[k])
+        rows.sells[row] = bought + gap - ladder.gap
+        rows.figures["max_drawdown"][row] = table.floats[k, 3]
+        for name in BOOKED:
+            rows.figures[name][row] = getattr(figures, name)[k]
+    return refused
 
 
 # --- through the core, and beside both ------------------------------------------------------------
@@ -364,7 +289,3 @@ def _out_of_range(plans: Sequence[GridPlan], bars: Bars) -> npt.NDArray[np.float
     below = np.searchsorted(ordered, low, side="left")
     above = len(ordered) - np.searchsorted(ordered, high, side="right")
     return (below + above) / len(ordered)
-
-
-def _investment(plan: GridPlan) -> Decimal:
-    return plan.spec.investment or plan.capital_needed
