@@ -9,15 +9,15 @@ grids, and the result.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from gridlab.data.aggregate import IntArray
 from gridlab.data.bars import Bars
@@ -28,11 +28,11 @@ from gridlab.exchange.paper import FillRule
 from gridlab.money import exact, from_float, rounding
 from gridlab.research.backtest import Engine, core_story, fill_rule_of
 from gridlab.research.batch_books import BOOKED, figures_of, starved_of
-from gridlab.research.batch_table import Table, fits_swings, investment_of
+from gridlab.research.batch_table import Table, fits_swings, investment_of, wait_for
 from gridlab.research.flows import Flows
 from gridlab.research.kernel_run import token_short, try_kernel
 from gridlab.research.ladder import Ladder, ladder_or_why
-from gridlab.research.metrics import FloatArray, max_drawdown
+from gridlab.research.metrics import FloatArray, fraction_outside, max_drawdown
 from gridlab.research.ticks import TickBars
 from gridlab.research.venue import account_for
 
@@ -129,22 +129,26 @@ def run_many(
     rule = fill_rule_of(fill_rule)
     _check(plans, bars)
     rows = _Rows(len(plans))
-    workers = threads or os.cpu_count() or 1
     done = 0
-    with ThreadPoolExecutor(workers) as pool:
-        for start in range(0, len(plans), CHUNK):
-            chunk = plans[start : start + CHUNK]
-            for row in _by_kernel(chunk, start, bars, rule, rows, pool, workers):
-                _by_core(plans[row], row, bars, rule, rows)
-            done += len(chunk)
-            if progress is not None:
-                progress(done / len(plans))
+    # The next part is laid out while the threads walk the last one.
+    walking: deque[_Walk] = deque()
+    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+        for start in (*range(0, len(plans), CHUNK), None):
+            if start is not None:
+                chunk = plans[start : start + CHUNK]
+                walking.append(_begin(chunk, start, bars, rule, pool))
+            while walking and (start is None or len(walking) > 1):
+                walk = walking.popleft()
+                for row in _finish(walk, rule, rows, pool):
+                    _by_core(plans[row], row, bars, rule, rows)
+                done += walk.size
+                if progress is not None:
+                    progress(done / len(plans))
     with rounding():
         investment = np.array([float(investment_of(plan)) for plan in plans])
     rows.figures["investment"] = investment
     if len(plans):
         rows.figures["total_return"] = rows.figures["equity"] / investment - 1
-    rows.figures["out_of_range"] = _out_of_range(plans, bars)
     return BatchResult(
         plans=tuple(plans),
         bars=bars,
@@ -205,61 +209,74 @@ class _Rows:
 # --- through the kernel ---------------------------------------------------------------------------
 
 
-def _by_kernel(
-    plans: Sequence[GridPlan],
-    start: int,
-    bars: Bars,
-    rule: FillRule,
-    rows: _Rows,
-    pool: ThreadPoolExecutor,
-    workers: int,
-) -> list[int]:
-    """Fill the rows that the kernel reproduces; return those that are left to the core."""
-    left: list[int] = []
-    by_tick: dict[Decimal, list[tuple[int, Ladder]]] = {}
+class _Walk(NamedTuple):
+    """A part of the plans whose tables are being walked, and what is left to the core already."""
+
+    size: int
+    left: list[int]
+    groups: list[tuple[TickBars, list[tuple[int, Ladder]], Table, list[Future[None]]]]
+
+
+def _begin(
+    plans: Sequence[GridPlan], start: int, bars: Bars, rule: FillRule, pool: ThreadPoolExecutor
+) -> _Walk:
+    """Lay the tables of these plans and hand them to the threads."""
+    walk = _Walk(len(plans), [], [])
+    by_kind: dict[tuple[Decimal, bool], list[tuple[int, Ladder]]] = {}
     for row, plan in enumerate(plans, start):
         ladder, _ = ladder_or_why(plan, account_for(plan))
         if ladder is None or find_spec("numba") is None:
-            left.append(row)
+            walk.left.append(row)
         else:
-            by_tick.setdefault(plan.instrument.tick_size, []).append((row, ladder))
-    for tick_size, group in by_tick.items():
+            kind = (plan.instrument.tick_size, fits_swings(ladder))
+            by_kind.setdefault(kind, []).append((row, ladder))
+    for (tick_size, is_thin), group in by_kind.items():
         ticks = TickBars.of(bars, tick_size)
         if ticks.problem:
-            left += [row for row, _ in group]
+            walk.left.extend(row for row, _ in group)
             continue
-        thin = [pair for pair in group if fits_swings(pair[1])]
-        whole = [pair for pair in group if not fits_swings(pair[1])]
-        if thin:
-            table = Table([ladder for _, ladder in thin])
-            table.walk_swings(ticks, rule, pool)
-            # A price band that was left between two turns, perhaps: the whole path says it.
-            whole += [pair for k, pair in enumerate(thin) if table.ints[k, 1]]
-            left += _put(table, thin, ticks, rows, is_last=False)
-        if whole:
-            table = Table([ladder for _, ladder in whole])
-            table.walk(ticks, rule, pool, workers)
-            left += _put(table, whole, ticks, rows, is_last=True)
+        table = Table([ladder for _, ladder in group])
+        parts = table.walk_swings(ticks, rule, pool) if is_thin else table.walk(ticks, rule, pool)
+        walk.groups.append((ticks, group, table, parts))
+    return walk
+
+
+def _finish(walk: _Walk, rule: FillRule, rows: _Rows, pool: ThreadPoolExecutor) -> list[int]:
+    """Fill the rows of what was walked; return those that are left to the core."""
+    left = walk.left
+    for ticks, group, table, parts in walk.groups:
+        wait_for(parts)
+        # A price band that was left between two turns, perhaps: the whole path says it.
+        again = [pair for k, pair in enumerate(group) if table.ints[k, 1] and table.is_thin]
+        if again:
+            whole = Table([ladder for _, ladder in again])
+            wait_for(whole.walk(ticks, rule, pool))
+            left += _put(whole, again, ticks, rows)
+        left += _put(table, group, ticks, rows)
     return sorted(left)
 
 
-def _put(
-    table: Table, group: list[tuple[int, Ladder]], ticks: TickBars, rows: _Rows, *, is_last: bool
-) -> list[int]:
+def _put(table: Table, group: list[tuple[int, Ladder]], ticks: TickBars, rows: _Rows) -> list[int]:
     """Fill rows from a table that was walked; return those for which an order was refused."""
     refused = []
-    figures = figures_of(table, int(ticks.close[-1]))
-    needs_core = table.ints[:, 1].astype(np.bool_) | starved_of(table)
+    figures, starved = figures_of(table, int(ticks.close[-1])), starved_of(table)
+    outside = ticks.fraction_outside(
+        np.array([ladder.lines[0] for _, ladder in group]),
+        np.array([ladder.lines[-1] for _, ladder in group]),
+    )
     for k, (row, ladder) in enumerate(group):
-        gap = int(table.ints[k, 0])
-        if needs_core[k] or token_short(ladder, account_for(ladder.plan), gap, table.buys_of(k)):
-            if is_last or not table.ints[k, 1]:
-                refused.append(row)
+        gap, is_banned = int(table.ints[k, 0]), bool(table.ints[k, 1])
+        if is_banned and table.is_thin:
+            continue
+        short = token_short(ladder, account_for(ladder.plan), gap, table.buys_of(k))
+        if is_banned or starved[k] or short:
+            refused.append(row)
             continue
         rows.engines[row], rows.gap[row] = Engine.KERNEL, gap
         rows.buys[row] = bought = int(figures.buys[k])
         rows.sells[row] = bought + gap - ladder.gap
         rows.figures["max_drawdown"][row] = table.floats[k, 3]
+        rows.figures["out_of_range"][row] = outside[k]
         for name in BOOKED:
             rows.figures[name][row] = getattr(figures, name)[k]
     return refused
@@ -279,13 +296,5 @@ def _by_core(plan: GridPlan, row: int, bars: Bars, rule: FillRule, rows: _Rows) 
     rows.put(row, Engine.CORE, story.money, buys, int(np.count_nonzero(flows.side < 0)))
     fall = max_drawdown(np.concatenate(([investment], equity)))
     rows.figures["max_drawdown"][row] = fall.fraction
-
-
-def _out_of_range(plans: Sequence[GridPlan], bars: Bars) -> npt.NDArray[np.float64]:
-    """The fraction of closes outside each plan's lines, from one sorted column."""
-    ordered = np.sort(bars.close)
-    low = np.array([float(plan.lines[0]) for plan in plans])
-    high = np.array([float(plan.lines[-1]) for plan in plans])
-    below = np.searchsorted(ordered, low, side="left")
-    above = len(ordered) - np.searchsorted(ordered, high, side="right")
-    return (below + above) / len(ordered)
+    low, high = float(plan.lines[0]), float(plan.lines[-1])
+    rows.figures["out_of_range"][row] = fraction_outside(bars.close, low, high)

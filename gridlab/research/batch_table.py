@@ -7,9 +7,9 @@ Of ladder k everything by slot begins at `at[k]`, everything by line at `at[k] +
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,9 @@ from gridlab.research.ticks import TickBars
 
 #: Bars of a block: four columns of int32 fill half of a small L2 cache.
 BLOCK = 4096
-#: Grids that a thread takes at once from those that share a path.
+#: Grids that a thread walks block by block together.
+FUSED = 64
+#: Grids that a thread takes at once from those that share a thin path.
 PORTION = 16
 
 
@@ -38,6 +40,12 @@ def investment_of(plan: GridPlan) -> Decimal:
     return plan.spec.investment or plan.capital_needed
 
 
+def wait_for(parts: Iterable[Future[None]]) -> None:
+    """Wait until all of them are done; raises what one of them raised."""
+    for part in parts:
+        part.result()
+
+
 class Table:
     """The arrays of `kernel.sweep` and `kernel_swings.walk_some` for some ladders."""
 
@@ -45,6 +53,8 @@ class Table:
         from gridlab.research import kernel
 
         self.ladders = tuple(ladders)
+        #: Whether the walk was one over thin paths.
+        self.is_thin = False
         count = len(ladders)
         self.sizes = np.array([ladder.slots for ladder in ladders], np.int64)
         self.at = np.concatenate(([0], np.cumsum(self.sizes)))
@@ -115,19 +125,20 @@ class Table:
         found: list[int] = self.buys[self.at[k] : self.at[k + 1]].tolist()
         return found
 
-    def walk(self, ticks: TickBars, rule: FillRule, pool: ThreadPoolExecutor, workers: int) -> None:
-        """Walk all ladders over all bars, an equal share of them on each thread."""
+    def walk(self, ticks: TickBars, rule: FillRule, pool: ThreadPoolExecutor) -> list[Future[None]]:
+        """Have all ladders walked over all bars, some of them at a time."""
         from gridlab.research import kernel
 
-        edges = np.linspace(0, len(self.ints), min(workers, len(self.ints)) + 1).astype(np.int64)
         columns = (ticks.open, ticks.high, ticks.low, ticks.close)
+        edges = [*range(0, len(self.ints), FUSED), len(self.ints)]
+        return [
+            pool.submit(kernel.sweep, *columns, BLOCK, first, last, *self._arrays(rule))
+            for first, last in pairwise(edges)
+        ]
 
-        def part(k: int) -> None:
-            kernel.sweep(*columns, BLOCK, edges[k], edges[k + 1], *self._arrays(rule))
-
-        list(pool.map(part, range(len(edges) - 1)))
-
-    def walk_swings(self, ticks: TickBars, rule: FillRule, pool: ThreadPoolExecutor) -> None:
+    def walk_swings(
+        self, ticks: TickBars, rule: FillRule, pool: ThreadPoolExecutor
+    ) -> list[Future[None]]:
         """The same over thin paths, each ladder over the widest that is exact for it."""
         from gridlab.research import kernel_swings as kernel
 
@@ -136,21 +147,17 @@ class Table:
         known = swings_of(ticks, widths.tolist())
         columns = (ticks.open, ticks.high, ticks.low, ticks.close)
 
-        def part(which: npt.NDArray[np.int64]) -> None:
-            swings = known[int(widths[which[0]])]
-            kernel.walk_some(
-                *columns,
-                swings.turns,
-                swings.places,
-                swings.facts,
-                swings.delta,
-                which,
-                *self._arrays(rule),
-            )
-
         # Narrow paths are long: they go first, so that no thread is left with one at the end.
-        same = [np.flatnonzero(widths == width) for width in np.unique(widths)]
-        list(pool.map(part, [k[i : i + PORTION] for k in same for i in range(0, len(k), PORTION)]))
+        parts = []
+        for width in np.unique(widths).tolist():
+            same, path = np.flatnonzero(widths == width), known[width]
+            arrays = (path.turns, path.places, path.facts, path.delta)
+            parts += [
+                pool.submit(kernel.walk_some, *columns, *arrays, which, *self._arrays(rule))
+                for which in (same[i : i + PORTION] for i in range(0, len(same), PORTION))
+            ]
+        self.is_thin = True
+        return parts
 
     def _arrays(self, rule: FillRule) -> tuple[object, ...]:
         """What the compiled functions take alike, in their order."""
