@@ -35,7 +35,7 @@ from gridlab.exchange.paper import FillRule, PaperBook
 from gridlab.exchange.replay import POINTS
 from gridlab.grid.engine import Grid
 from gridlab.grid.invariants import check
-from gridlab.grid.preflight import plan_grid
+from gridlab.grid.preflight import checked, plan_grid
 from gridlab.grid.view import money_at
 from gridlab.money import ZERO, Number, exact, from_float, parse, rounding, text
 from gridlab.research.flows import Flows
@@ -90,7 +90,7 @@ def backtest(
     rules = Rules(instrument, "the instrument handed in") if instrument else rules_for(bars)
     plan = plan_grid(spec, rules.instrument, from_float(bars.open[0]))
     account = account_for(plan, balances)
-    plan = plan_grid(spec, rules.instrument, plan.reference_price, account)
+    plan = checked(plan, account)
     failures = [f.message for f in plan.findings if f.severity is Severity.FAIL]
     if failures:
         raise InvalidSpec(*failures)

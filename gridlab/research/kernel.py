@@ -140,19 +140,23 @@ def closes(close, ends, cash, base, tokens, height, equity):  # type: ignore[no-
         height: equity before the first bar. A peak there is bar -1.
     """
     fall, peak, trough = 0.0, -1, -1
-    top, top_at, lowest, k = height, -1, height, 0
-    for i in range(len(close)):
-        while k < len(ends) and ends[k] <= i:
-            k += 1
-        value = cash[k] + base[k] * close[i] + tokens[k]
-        equity[i] = value
-        if value > top:
-            top, top_at, lowest = value, i, value
-        elif value < lowest:
-            lowest = value
-            below = value / top - 1.0
-            if below < fall:
-                fall, peak, trough = below, top_at, i
+    top, top_at, lowest, start = height, -1, height, 0
+    for k in range(len(ends) + 1):
+        stop = len(close)
+        if k < len(ends):
+            stop = min(stop, ends[k])
+        money, units, worth = cash[k], base[k], tokens[k]
+        for i in range(start, stop):
+            value = money + units * close[np.uint64(i)] + worth
+            equity[np.uint64(i)] = value
+            if value > top:
+                top, top_at, lowest = value, i, value
+            elif value < lowest:
+                lowest = value
+                below = value / top - 1.0
+                if below < fall:
+                    fall, peak, trough = below, top_at, i
+        start = stop
     return fall, peak, trough
 
 
