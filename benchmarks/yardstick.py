@@ -16,18 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
-
-FEE, CAPITAL, LEVELS, WIDTH, TICK = 0.001, 10_000.0, 20, 0.1, 0.01
-
-
-class BareGrid(NamedTuple):
-    """Lines, the empty line, quantity of an order; cash and base after the first purchase."""
-
-    lines: Any
-    gap: int
-    quantity: float
-    cash: float
-    base: float
+from peers.work import FEE, BareGrid
 
 
 class Found(NamedTuple):
@@ -38,34 +27,6 @@ class Found(NamedTuple):
     gap: int
     equity: float
     drawdown: float
-
-
-def lay(first: float, width: float = WIDTH, levels: int = LEVELS) -> BareGrid:
-    """The grid over `width` on either side of the first open that `CAPITAL` pays."""
-    lowest, highest = first * (1 - width), first * (1 + width)
-    shares = np.arange(levels + 1) / levels
-    lines = np.round(lowest * (highest / lowest) ** shares, 2)
-    gap = int(np.abs(np.log(lines / first)).argmin())
-    quantity = CAPITAL / (((levels - gap) * first + lines[:gap].sum()) * (1 + FEE))
-    base = quantity * (levels - gap)
-    return BareGrid(lines, gap, quantity, CAPITAL - base * first * (1 + FEE), base)
-
-
-def variants(count: int) -> list[tuple[float, int]]:
-    """(width, levels) of the standard sweep: 5 to 15 % on either side, 10 to 40 intervals."""
-    random = np.random.default_rng(3)
-    return [(float(random.uniform(0.05, 0.15)), int(random.integers(10, 41))) for _ in range(count)]
-
-
-def wide_variants(count: int) -> list[tuple[float, int]]:
-    """(width, levels) of the wide sweep: 3 to 25 %, 8 to 100 intervals, spacing above 0.2 %."""
-    random = np.random.default_rng(11)
-    found: list[tuple[float, int]] = []
-    while len(found) < count:
-        width, levels = float(random.uniform(0.03, 0.25)), int(random.integers(8, 101))
-        if ((1 + width) / (1 - width)) ** (1 / levels) - 1 > 0.002:
-            found.append((width, levels))
-    return found
 
 
 @njit(cache=True, nogil=True)

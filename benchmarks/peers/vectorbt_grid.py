@@ -92,7 +92,8 @@ def main() -> None:
     work.report(
         "vectorbt", vectorbt.__version__, import_s=IMPORT_S, wall_s=walk_s + value_s, bars=len(c),
         configs=count, buys=(side == 0).sum() - count, sells=(side == 1).sum(),
-        equity=np.mean(portfolio.final_value()), walk_s=round(walk_s, 4), first_call_s=round(cold, 2),
+        equity=np.mean(portfolio.final_value()), walk_s=round(walk_s, 4),
+        first_call_s=round(cold, 2),
         max_drawdown=float(np.mean(portfolio.max_drawdown())),
     )  # fmt: skip
 

@@ -1,8 +1,8 @@
 """The standard work that every contender does: bars, grid, sweep, and the line that tells of it.
 
-Capital 10,000 quote; 21 lines of one ratio over +-10 % of the first open, on cents; the line nearest
-the first open empty; one quantity for all; 0.1 % of the value as a fee in quote on every fill; refill
-at the adjacent line. Needs numpy only, so that it runs in any contender's environment.
+Capital 10,000 quote; 21 lines of one ratio over +-10 % of the first open, on cents; the line
+nearest the first open empty; one quantity for all; 0.1 % of the value as a fee in quote on every
+fill; refill at the adjacent line. Needs numpy only, so that it runs in any contender's environment.
 """
 
 from __future__ import annotations

@@ -133,7 +133,10 @@ def sale_kinds(slots, sides, start, left, lot, dust, highest):  # type: ignore[n
 
 @njit(cache=True, nogil=True)
 def closes(close, ends, cash, base, tokens, height, equity):  # type: ignore[no-untyped-def]
-    """Write equity at each close; return (deepest fall, its peak, its trough) as bar numbers.
+    """Write equity at each close; return (deepest fall, its peak, its trough, when recovered).
+
+    The last three are bar numbers. Recovered is one past the last bar if the height was never
+    reached again, and 0 if nothing fell.
 
     Args:
         ends: bar of each trade, ascending; cash, base, tokens: before any trade and after each.
@@ -157,7 +160,13 @@ def closes(close, ends, cash, base, tokens, height, equity):  # type: ignore[no-
                 if below < fall:
                     fall, peak, trough = below, top_at, i
         start = stop
-    return fall, peak, trough
+    back = 0
+    if fall < 0.0:
+        top = height if peak < 0 else equity[peak]
+        back = trough
+        while back < len(close) and equity[np.uint64(back)] < top:
+            back += 1
+    return fall, peak, trough, back
 
 
 @njit(cache=True, nogil=True)
