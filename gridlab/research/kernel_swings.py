@@ -12,8 +12,8 @@ Functions of arrays only. Bounds need fees that are not negative and a position 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from gridlab.research.compiling import compiled
 from gridlab.research.kernel import OK, OUT_OF_BAND, _point
 
 #: Facts of a leg: its least close, its greatest, how far the path had got by each, and whether the
@@ -21,7 +21,7 @@ from gridlab.research.kernel import OK, OUT_OF_BAND, _point
 LEAST, LEAST_AT, MOST, MOST_AT, IS_LEAST_FIRST = 0, 1, 2, 3, 4
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def path(o, h, low, c):  # type: ignore[no-untyped-def]
     """Every point of the path, four a bar, and its place, from the first open on."""
     count = 4 * len(o)
@@ -33,7 +33,7 @@ def path(o, h, low, c):  # type: ignore[no-untyped-def]
     return prices, places
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def thin(prices, places, delta):  # type: ignore[no-untyped-def]
     """(prices, places) of the turns: swings of at least `delta`; all points before the first turn.
 
@@ -65,7 +65,7 @@ def thin(prices, places, delta):  # type: ignore[no-untyped-def]
     return out[: count + 1].copy(), kept[: count + 1].copy()
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def facts_of(prices, turns, places):  # type: ignore[no-untyped-def]
     """int32 [legs, 5]: see `LEAST`; a leg without a close has a least above its greatest.
 
@@ -90,7 +90,7 @@ def facts_of(prices, turns, places):  # type: ignore[no-untyped-def]
     return found
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _fall_to(  # type: ignore[no-untyped-def]
     price, state, cash, worth, upper, most, delta,
     lines, past, buys, coming, over, left, lot, buy_cash, buy_worth,
@@ -111,7 +111,7 @@ def _fall_to(  # type: ignore[no-untyped-def]
     return gap, cash, worth, upper
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _rise_to(  # type: ignore[no-untyped-def]
     price, state, cash, worth, lower, upper, least, most, delta,
     lines, past, coming, sale_cash, sale_worth,
@@ -128,7 +128,7 @@ def _rise_to(  # type: ignore[no-untyped-def]
     return gap, cash, worth, lower, upper
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _value_at(  # type: ignore[no-untyped-def]
     close, reach, gap, cash, worth, lines, past, coming, buy_cash, buy_worth, sale_cash, sale_worth,
 ):  # fmt: skip
@@ -145,7 +145,7 @@ def _value_at(  # type: ignore[no-untyped-def]
     return cash + worth * close
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _bounds(  # type: ignore[no-untyped-def]
     turns, facts, delta, gap, cash, worth, height, lines, lowest, highest, past,
     buys, coming, over, left, lot, buy_cash, buy_worth, sale_cash, sale_worth, lowers, uppers,
@@ -198,7 +198,7 @@ def _bounds(  # type: ignore[no-untyped-def]
     return gap, status, cash, worth, fall
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _doubtful(lowers, uppers, height, fall, doubts):  # type: ignore[no-untyped-def]
     """Mark legs that could hold the peak or the trough of a deeper fall; the last one, or -1."""
     top, last = height, -1
@@ -215,7 +215,7 @@ def _doubtful(lowers, uppers, height, fall, doubts):  # type: ignore[no-untyped-
     return last
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _look_closer(  # type: ignore[no-untyped-def]
     o, h, low, c, turns, places, doubts, last, fall, gap, cash, worth, height, lines, past,
     coming, over, left, lot, buy_cash, buy_worth, sale_cash, sale_worth,
@@ -247,7 +247,7 @@ def _look_closer(  # type: ignore[no-untyped-def]
     return fall
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _walk(  # type: ignore[no-untyped-def]
     o, h, low, c, turns, places, facts, delta, lines, lowest, highest, past, ints, floats,
     buys, coming, over, left, lot, buy_cash, buy_worth, sale_cash, sale_worth,
@@ -271,7 +271,7 @@ def _walk(  # type: ignore[no-untyped-def]
     floats[0], floats[1], floats[3] = cash, worth, fall
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def walk_some(  # type: ignore[no-untyped-def]
     o, h, low, c, turns, places, facts, delta, which, at, lines, lowest, highest, past,
     ints, floats, buys, coming, over, left, lot, buy_cash, buy_worth, sale_cash, sale_worth,
