@@ -19,13 +19,13 @@ BEGAN = time.perf_counter()
 
 import argparse  # noqa: E402
 import json  # noqa: E402
-import resource  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from decimal import Decimal  # noqa: E402
 from typing import Any  # noqa: E402
 
 import numpy as np  # noqa: E402
+from peers.work import peak_mb  # noqa: E402
 
 from gridlab._version import __version__  # noqa: E402
 from gridlab.data.bars import Bars  # noqa: E402
@@ -164,7 +164,7 @@ def main() -> int:
         "buys": int(buys),
         "sells": int(sells),
         "equity": round(float(equity), 4),
-        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_mb": peak_mb(),
         "first_call_s": round(cold_s, 3),
     }
     print(json.dumps(line | more), flush=True)

@@ -192,7 +192,7 @@ def _one_by_one(table: Table, k: int, mark: int) -> tuple[float, ...]:
 def starved_of(table: Table) -> npt.NDArray[np.bool_]:
     """By ladder, whether an order could have been refused for lack of quote, by the bound."""
     found = np.zeros(len(table.ladders), np.bool_)
-    for k in np.flatnonzero(_could_lose(table)):
+    for k in np.flatnonzero(_could_lose(table)).tolist():
         ladder = table.ladders[k]
         quote = account_for(ladder.plan)[ladder.plan.instrument.quote]
         free = free_quote(ladder, quote)

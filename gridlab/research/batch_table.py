@@ -6,10 +6,11 @@ Of ladder k everything by slot begins at `at[k]`, everything by line at `at[k] +
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
 from itertools import chain, pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -83,14 +84,15 @@ class Table:
     def _by_slot(self, values: Iterable[Iterable[int]]) -> npt.NDArray[np.int64]:
         return np.fromiter(chain.from_iterable(values), np.int64, int(self.at[-1]))
 
-    def spread(self, values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    def spread(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """One value by ladder as one value by slot."""
         return np.repeat(values, self.sizes)
 
     @property
     def places(self) -> npt.NDArray[np.int64]:
         """The number of each slot within its ladder."""
-        return np.arange(int(self.at[-1])) - np.repeat(self.at[:-1], self.sizes)
+        found: npt.NDArray[np.int64] = np.arange(int(self.at[-1])) - self.spread(self.at[:-1])
+        return found
 
     def _lay_money(self, count: int) -> None:
         """What fills move, in floats: cash, and base as worth of one tick."""
@@ -115,10 +117,10 @@ class Table:
             self.ints[k] = ladder.gap, 0
             self.floats[k] = cash, (stock + ladder.dust_units) * unit, investment, 0.0
         self.sale_worth[:] = sizes[:3] * values
-        moved, step = np.repeat(sizes * values, self.sizes, axis=1), self.spread(steps)
-        self.sale_cash = self.above * moved[:3] - self.sale_fees * step
-        fees = np.where(self.spread(base_fee), 0.0, self.buy_fees * step)
-        self.buy_cash = -(self.below * moved[3]) - fees
+        moved, paid = np.repeat(sizes * values, self.sizes, axis=1), self.spread(steps)
+        self.sale_cash = self.above * moved[:3] - self.sale_fees * paid
+        quote_fees = np.where(self.spread(base_fee), 0.0, self.buy_fees * paid)
+        self.buy_cash = -(self.below * moved[3]) - quote_fees
 
     def buys_of(self, k: int) -> list[int]:
         """How often each slot of ladder k bought."""
@@ -131,8 +133,9 @@ class Table:
 
         columns = (ticks.open, ticks.high, ticks.low, ticks.close)
         edges = [*range(0, len(self.ints), FUSED), len(self.ints)]
+        sweep: Callable[..., None] = kernel.sweep
         return [
-            pool.submit(kernel.sweep, *columns, BLOCK, first, last, *self._arrays(rule))
+            pool.submit(sweep, *columns, BLOCK, first, last, *self._arrays(rule))
             for first, last in pairwise(edges)
         ]
 
@@ -148,12 +151,13 @@ class Table:
         columns = (ticks.open, ticks.high, ticks.low, ticks.close)
 
         # Narrow paths are long: they go first, so that no thread is left with one at the end.
+        walk_some: Callable[..., None] = kernel.walk_some
         parts = []
         for width in np.unique(widths).tolist():
             same, path = np.flatnonzero(widths == width), known[width]
             arrays = (path.turns, path.places, path.facts, path.delta)
             parts += [
-                pool.submit(kernel.walk_some, *columns, *arrays, which, *self._arrays(rule))
+                pool.submit(walk_some, *columns, *arrays, which, *self._arrays(rule))
                 for which in (same[i : i + PORTION] for i in range(0, len(same), PORTION))
             ]
         self.is_thin = True
