@@ -7,6 +7,7 @@ only when a frame is asked for.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -164,7 +165,21 @@ class Bars:
         first = 0 if start_ms is None else int(np.searchsorted(self.open_time_ms, start_ms))
         last = len(self) if end_ms is None else int(np.searchsorted(self.open_time_ms, end_ms))
         columns = [getattr(self, field.name)[first:last] for field in fields(self)[3:]]
-        return Bars(self.symbol, self.market, self.interval, *columns)
+        return Bars.of_checked(self.symbol, self.market, self.interval, columns)
+
+    @classmethod
+    def of_checked(
+        cls, symbol: str, market: Market, interval: Interval, columns: Iterable[Any]
+    ) -> Bars:
+        """Bars of read-only columns that were checked before, such as a part of other bars.
+
+        Args:
+            columns: from open_time_ms to trades, in the order of the fields.
+        """
+        bars = object.__new__(cls)
+        for field, value in zip(fields(cls), (symbol, market, interval, *columns), strict=True):
+            object.__setattr__(bars, field.name, value)
+        return bars
 
     def resample(self, interval: Interval) -> Bars:
         """The same prices in wider candles, aligned to the UTC epoch.

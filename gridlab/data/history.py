@@ -2,6 +2,7 @@
 
     spot/BTCUSDT/1m/2026-03.parquet      one month of one series, by open time in UTC
     manifest.json                        rows, first and last, gaps, hash and source of each
+    spot/BTCUSDT/1m/columns.map          the whole series for quick reading; see `mapped`
     writer.lock                          who writes at the moment
 
 A change is made in three steps: new months are written beside the old ones under names that carry
@@ -37,6 +38,7 @@ from gridlab.data.manifest import (
     write_durably,
     write_manifest,
 )
+from gridlab.data.mapped import MAP, map_stamp, read_map, write_map
 from gridlab.data.months import by_month, decode, empty_bars, encode, holes, join, merge, runs
 from gridlab.data.writer import WriterLock
 from gridlab.domain.market import Interval, Market
@@ -263,6 +265,8 @@ class History:
                     os.replace(staged, self._file(key, name))
         for left in self.folder.glob("*/*/*/*.staged"):
             left.unlink()
+        for left in self.folder.glob(f"*/*/*/{MAP}.*.part"):
+            left.unlink(missing_ok=True)
 
     # -- checking
 
@@ -278,8 +282,10 @@ class History:
                 problem = self._problem(key, name, month)
                 if problem:
                     problems.append(problem)
+            problems += self._map_problems(key, entry)
         for path in sorted(self.folder.rglob("*")):
             is_ours = path.parent == self.folder and path.name in (NAME, "writer.lock")
+            is_ours |= path.name == MAP
             is_left = path.suffix in _LEFT_BEHIND  # by a killed writer; the next one clears it up
             if path.is_file() and path not in known and not is_ours and not is_left:
                 problems.append(f"{path}: not in the manifest; remove it or fetch its series")
@@ -298,6 +304,24 @@ class History:
             return f"{path}: rows, first, last or gaps are not those in the manifest"
         return None
 
+    def _map_problems(self, key: SeriesKey, entry: SeriesEntry) -> list[str]:
+        """What is wrong with a map that would be read."""
+        path = self.folder / key.folder / MAP
+        files = [(self._file(key, name), month.sha256) for name, month in entry.months.items()]
+        mapped = read_map(path, key, map_stamp(files))
+        if mapped is None:
+            return []
+        try:
+            parts = [
+                decode(self._read(key, name, month), key, str(path))
+                for name, month in sorted(entry.months.items())
+            ]
+        except (StorageError, InvalidInput):
+            return []  # the file itself is among the problems
+        if mapped == join(key, parts):
+            return []
+        return [f"{path}: differs from the months beside it; remove it, it is made again"]
+
     # -- files
 
     def _entry(self, key: SeriesKey) -> SeriesEntry:
@@ -312,6 +336,11 @@ class History:
     def _load(
         self, key: SeriesKey, entry: SeriesEntry, start_ms: int | None, end_ms: int | None
     ) -> Bars:
+        files = [(self._file(key, name), month.sha256) for name, month in entry.months.items()]
+        stamp, path = map_stamp(files), self.folder / key.folder / MAP
+        mapped = read_map(path, key, stamp)
+        if mapped is not None:
+            return mapped.slice(start_ms, end_ms)
         parts = []
         for name, month in sorted(entry.months.items()):
             is_before = start_ms is not None and month.last_ms < start_ms
@@ -320,7 +349,10 @@ class History:
                 content = self._read(key, name, month)
                 part = decode(content, key, str(self._file(key, name)))
                 parts.append(part.slice(start_ms, end_ms))
-        return join(key, parts)
+        bars = join(key, parts)
+        if start_ms is None and end_ms is None:
+            write_map(path, bars, stamp)
+        return bars
 
     def _stored(self, key: SeriesKey, name: str, month: MonthEntry | None) -> Bars:
         """The bars of one month; a file that the manifest does not know is adopted."""

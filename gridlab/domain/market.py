@@ -39,8 +39,11 @@ class Interval(StrEnum):
     @property
     def ms(self) -> int:
         """Width in milliseconds."""
-        unit = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}[self.value[-1]]
-        return int(self.value[:-1]) * unit
+        return _WIDTHS_MS[self]
+
+
+_UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_WIDTHS_MS = {each: int(each.value[:-1]) * _UNITS_MS[each.value[-1]] for each in Interval}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 
 from gridlab.domain.market import Market
 from gridlab.errors import InvalidInput
@@ -69,12 +70,18 @@ class ClientId:
     @classmethod
     def parse(cls, text: str) -> ClientId | None:
         """The id that `text` writes, or None when the order is not one of ours."""
-        found = _CLIENT_ID.fullmatch(text)
-        if found is None:
-            return None
-        run, slot, cycle, attempt = found.groups()
-        number = {"i": INITIAL_BUY, "f": FINAL_SELL}.get(slot)
-        return cls(run, int(slot) if number is None else number, int(cycle), int(attempt))
+        return _parsed(text)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> ClientId | None:
+    """Remembered, because every event of an order asks some ten times where it belongs."""
+    found = _CLIENT_ID.fullmatch(text)
+    if found is None:
+        return None
+    run, slot, cycle, attempt = found.groups()
+    number = {"i": INITIAL_BUY, "f": FINAL_SELL}.get(slot)
+    return ClientId(run, int(slot) if number is None else number, int(cycle), int(attempt))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,10 @@ from gridlab.domain.spec import GridSpec, Spacing
 from gridlab.errors import InvalidSpec
 from gridlab.money import ONE, round_to, rounding, text
 
+_HALF = Decimal("0.5")
+#: Ticks; far above what a thousand products lose of 64 digits, far below what a price can show.
+_DOUBT = Decimal("1e-30")
+
 
 def lay_lines(spec: GridSpec, tick_size: Decimal, reference_price: Decimal) -> tuple[Decimal, ...]:
     """The grid's price lines, ascending, on the tick; `spec.levels + 1` of them.
@@ -20,7 +24,8 @@ def lay_lines(spec: GridSpec, tick_size: Decimal, reference_price: Decimal) -> t
         InvalidSpec: a line is not above zero, or two lines fall on the same tick.
     """
     with rounding():
-        raw = _around(spec, reference_price) if spec.spacing is not None else _between(spec)
+        around = spec.spacing is not None
+        raw = _around(spec, reference_price) if around else _between(spec, tick_size)
     lines = tuple(round_to(price, tick_size) for price in raw)
     if lines[0] <= 0:
         raise InvalidSpec(
@@ -45,13 +50,31 @@ def _around(spec: GridSpec, price: Decimal) -> list[Decimal]:
     return [price + price * spec.spacing * step for step in steps]
 
 
-def _between(spec: GridSpec) -> list[Decimal]:
+def _between(spec: GridSpec, tick_size: Decimal) -> list[Decimal]:
     assert spec.lower is not None and spec.upper is not None
     count = spec.levels
     if spec.mode is Spacing.GEOMETRIC:
-        ratio = spec.upper / spec.lower
-        return [spec.lower * ratio ** (Decimal(i) / count) for i in range(count + 1)]
+        return _geometric(spec.lower, spec.upper, count, tick_size)
     return [spec.lower + (spec.upper - spec.lower) * i / count for i in range(count + 1)]
+
+
+def _geometric(lower: Decimal, upper: Decimal, count: int, tick_size: Decimal) -> list[Decimal]:
+    """lower x (upper / lower) ** (i / count): products of one root, for a root costs 100 products.
+
+    A product has lost a few of 64 digits. Where that might decide to which of two ticks the line
+    goes, it is taken by its own power.
+    """
+    ratio = upper / lower
+    root = ratio ** (ONE / count)
+    prices, price = [], lower
+    for i in range(count + 1):
+        ticks = price / tick_size
+        if abs(ticks - int(ticks) - _HALF) < _DOUBT:
+            prices.append(lower * ratio ** (Decimal(i) / count))
+        else:
+            prices.append(price)
+        price *= root
+    return prices
 
 
 def nearest_line(lines: tuple[Decimal, ...], price: Decimal, mode: Spacing) -> int:

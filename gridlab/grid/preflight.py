@@ -20,7 +20,7 @@ from gridlab.grid.levels import lay_lines, nearest_line
 from gridlab.grid.sizing import initial_quantity, needed, quantity_for, round_profit
 from gridlab.money import ONE, exact, floor_to, rounding, text
 
-__all__ = ["plan_grid", "round_profit"]
+__all__ = ["checked", "plan_grid", "round_profit"]
 
 
 def plan_grid(
@@ -68,6 +68,11 @@ def plan_grid(
         profit_min=min(returns),
         profit_max=max(returns),
     )
+    return checked(plan, available)
+
+
+def checked(plan: GridPlan, available: Mapping[str, Decimal] | None = None) -> GridPlan:
+    """The same plan with the findings that it has where these free balances pay for it."""
     return replace(plan, findings=findings_of(plan, available))
 
 

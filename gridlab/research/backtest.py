@@ -25,7 +25,7 @@ from gridlab.domain.plan import GridPlan, Severity
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import InvalidInput, InvalidSpec
 from gridlab.exchange.paper import FillRule, PaperBook
-from gridlab.grid.preflight import plan_grid
+from gridlab.grid.preflight import checked, plan_grid
 from gridlab.money import ZERO, Number, from_float, parse, text
 from gridlab.research.core_run import CoreRun, Shock
 from gridlab.research.feed import Data, bars_of
@@ -234,7 +234,7 @@ def laid(
     rules = Rules(instrument, "the instrument handed in") if instrument else rules_for(bars)
     plan = plan_grid(spec, rules.instrument, from_float(bars.open[0]))
     account = account_for(plan, balances)
-    plan = plan_grid(spec, rules.instrument, plan.reference_price, account)
+    plan = checked(plan, account)
     failures = [f.message for f in plan.findings if f.severity is Severity.FAIL]
     if failures:
         raise InvalidSpec(*failures)

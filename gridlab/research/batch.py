@@ -1,45 +1,44 @@
 """`run_many`: many grids over the same bars, the figures of each in one row.
 
-The kernel walks a block of bars with one grid after the other while the block lies in the cache,
-on as many threads as there are cores. What it does not reproduce exactly goes through the core, one
-grid at a time. Memory holds the bars once, the working rows of `CHUNK` grids, and the result.
+The path is thinned to its swings once for each series, and the kernel walks the widest thin path
+that is exact for a grid, on as many threads as there are cores. What it does not reproduce exactly
+goes through the core, one grid at a time. Memory holds the bars once, the working rows of `CHUNK`
+grids, and the result.
 """
 
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from gridlab.data.aggregate import IntArray
 from gridlab.data.bars import Bars
-from gridlab.domain.market import FeeMode
 from gridlab.domain.plan import GridPlan, Severity
 from gridlab.domain.snapshot import Money
 from gridlab.errors import InvalidInput, InvalidSpec
 from gridlab.exchange.paper import FillRule
 from gridlab.money import exact, from_float, rounding
 from gridlab.research.backtest import Engine, core_story, fill_rule_of
+from gridlab.research.batch_books import BOOKED, figures_of, starved_of
+from gridlab.research.batch_table import Table, fits_swings, investment_of, wait_for
 from gridlab.research.flows import Flows
-from gridlab.research.kernel_books import books_of
-from gridlab.research.kernel_run import starved, token_short, try_kernel
+from gridlab.research.kernel_run import token_short, try_kernel
 from gridlab.research.ladder import Ladder, ladder_or_why
-from gridlab.research.metrics import FloatArray, max_drawdown
+from gridlab.research.metrics import FloatArray, fraction_outside, max_drawdown
 from gridlab.research.ticks import TickBars
 from gridlab.research.venue import account_for
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Bars of a block: four columns of int32 fill half of a small L2 cache.
-BLOCK = 4096
 #: Grids that are walked together; what they need beside their result is given back after them.
 CHUNK = 256
 #: Figures of a row that are float64, in the order in which a frame shows them.
@@ -130,22 +129,26 @@ def run_many(
     rule = fill_rule_of(fill_rule)
     _check(plans, bars)
     rows = _Rows(len(plans))
-    workers = threads or os.cpu_count() or 1
     done = 0
-    with ThreadPoolExecutor(workers) as pool:
-        for start in range(0, len(plans), CHUNK):
-            chunk = plans[start : start + CHUNK]
-            for row in _by_kernel(chunk, start, bars, rule, rows, pool, workers):
-                _by_core(plans[row], row, bars, rule, rows)
-            done += len(chunk)
-            if progress is not None:
-                progress(done / len(plans))
+    # The next part is laid out while the threads walk the last one.
+    walking: deque[_Walk] = deque()
+    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+        for start in (*range(0, len(plans), CHUNK), None):
+            if start is not None:
+                chunk = plans[start : start + CHUNK]
+                walking.append(_begin(chunk, start, bars, rule, pool))
+            while walking and (start is None or len(walking) > 1):
+                walk = walking.popleft()
+                for row in _finish(walk, rule, rows, pool):
+                    _by_core(plans[row], row, bars, rule, rows)
+                done += walk.size
+                if progress is not None:
+                    progress(done / len(plans))
     with rounding():
-        investment = np.array([float(_investment(plan)) for plan in plans])
+        investment = np.array([float(investment_of(plan)) for plan in plans])
     rows.figures["investment"] = investment
     if len(plans):
         rows.figures["total_return"] = rows.figures["equity"] / investment - 1
-    rows.figures["out_of_range"] = _out_of_range(plans, bars)
     return BatchResult(
         plans=tuple(plans),
         bars=bars,
@@ -199,145 +202,84 @@ class _Rows:
             equity = money.investment + money.total
         self.engines[row], self.buys[row], self.sells[row] = engine, buys, sells
         self.figures["equity"][row] = equity
-        for name in ("grid_profit", "floating", "fees", "base_held"):
+        for name in BOOKED[1:]:
             self.figures[name][row] = getattr(money, name)
 
 
 # --- through the kernel ---------------------------------------------------------------------------
 
 
-def _by_kernel(
-    plans: Sequence[GridPlan],
-    start: int,
-    bars: Bars,
-    rule: FillRule,
-    rows: _Rows,
-    pool: ThreadPoolExecutor,
-    workers: int,
-) -> list[int]:
-    """Fill the rows that the kernel reproduces; return those that are left to the core."""
-    left: list[int] = []
-    ladders: list[tuple[int, Ladder]] = []
+class _Walk(NamedTuple):
+    """A part of the plans whose tables are being walked, and what is left to the core already."""
+
+    size: int
+    left: list[int]
+    groups: list[tuple[TickBars, list[tuple[int, Ladder]], Table, list[Future[None]]]]
+
+
+def _begin(
+    plans: Sequence[GridPlan], start: int, bars: Bars, rule: FillRule, pool: ThreadPoolExecutor
+) -> _Walk:
+    """Lay the tables of these plans and hand them to the threads."""
+    walk = _Walk(len(plans), [], [])
+    by_kind: dict[tuple[Decimal, bool], list[tuple[int, Ladder]]] = {}
     for row, plan in enumerate(plans, start):
         ladder, _ = ladder_or_why(plan, account_for(plan))
         if ladder is None or find_spec("numba") is None:
-            left.append(row)
+            walk.left.append(row)
         else:
-            ladders.append((row, ladder))
-    by_tick: dict[Decimal, list[tuple[int, Ladder]]] = {}
-    for row, ladder in ladders:
-        by_tick.setdefault(ladder.plan.instrument.tick_size, []).append((row, ladder))
-    for tick_size, group in by_tick.items():
+            kind = (plan.instrument.tick_size, fits_swings(ladder))
+            by_kind.setdefault(kind, []).append((row, ladder))
+    for (tick_size, is_thin), group in by_kind.items():
         ticks = TickBars.of(bars, tick_size)
         if ticks.problem:
-            left += [row for row, _ in group]
+            walk.left.extend(row for row, _ in group)
             continue
         table = Table([ladder for _, ladder in group])
-        table.walk(ticks, rule, pool, workers)
-        mark = from_float(bars.close[-1])
-        for k, (row, ladder) in enumerate(group):
-            if not table.put(k, row, ladder, mark, rows):
-                left.append(row)
-    return left
+        parts = table.walk_swings(ticks, rule, pool) if is_thin else table.walk(ticks, rule, pool)
+        walk.groups.append((ticks, group, table, parts))
+    return walk
 
 
-class Table:
-    """The arrays of `kernel.sweep` for some ladders, and what it leaves in them."""
+def _finish(walk: _Walk, rule: FillRule, rows: _Rows, pool: ThreadPoolExecutor) -> list[int]:
+    """Fill the rows of what was walked; return those that are left to the core."""
+    left = walk.left
+    for ticks, group, table, parts in walk.groups:
+        wait_for(parts)
+        # A price band that was left between two turns, perhaps: the whole path says it.
+        again = [pair for k, pair in enumerate(group) if table.ints[k, 1] and table.is_thin]
+        if again:
+            whole = Table([ladder for _, ladder in again])
+            wait_for(whole.walk(ticks, rule, pool))
+            left += _put(whole, again, ticks, rows)
+        left += _put(table, group, ticks, rows)
+    return sorted(left)
 
-    def __init__(self, ladders: Sequence[Ladder]) -> None:
-        from gridlab.research import kernel
 
-        count = len(ladders)
-        sizes = np.array([ladder.slots for ladder in ladders], np.int64)
-        self.at = np.concatenate(([0], np.cumsum(sizes)))
-        slots = int(self.at[-1])
-        self.lines = np.concatenate([kernel.padded(ladder.lines) for ladder in ladders])
-        limits = [ladder.limits for ladder in ladders]
-        self.lowest = np.concatenate([lowest for lowest, _ in limits])
-        self.highest = np.concatenate([highest for _, highest in limits])
-        self.ints = np.zeros((count, 2), np.int64)
-        self.floats = np.zeros((count, 4))
-        self.buys, self.over = np.zeros(slots, np.int64), np.zeros(slots, np.int64)
-        self.coming = np.zeros(slots, np.int8)
-        self.left = np.array([ladder.left_units for ladder in ladders], np.int64)
-        self.lot = np.array([ladder.lot_units for ladder in ladders], np.int64)
-        self.buy_cash, self.sale_cash = np.zeros(slots), np.zeros((3, slots))
-        self.buy_worth, self.sale_worth = np.zeros(count), np.zeros((3, count))
-        for k, ladder in enumerate(ladders):
-            self._lay(k, ladder)
-
-    def _lay(self, k: int, ladder: Ladder) -> None:
-        """Everything of one ladder in floats: cash of each fill, base in worth of one tick."""
-        plan, first, end = ladder.plan, self.at[k], self.at[k + 1]
-        rules, fees = plan.instrument, plan.spec.fees
-        tick, step = float(rules.tick_size), 10.0**-rules.commission_precision
-        value = tick * float(rules.lot_size)
-        lines = np.array(ladder.lines, np.float64)
-        token = float(fees.third_price) if fees.mode is FeeMode.THIRD else 1.0
-        buy_fee = 0.0 if ladder.takes_base else np.array(ladder.buy_fees) * step * token
-        self.buy_cash[first:end] = -lines[:-1] * (ladder.lots * value) - buy_fee
-        for kind, size in enumerate(ladder.sale_sizes):
-            fee = np.array(ladder.sale_fees[kind]) * step * token
-            self.sale_cash[kind, first:end] = lines[1:] * (size * value) - fee
-            self.sale_worth[kind, k] = size * value
-        unit = value / ladder.lot_units
-        self.buy_worth[k] = ladder.buy_units * unit
-        self.over[end - 1] = ladder.dust_units
-        self.coming[first + ladder.gap : end] = 2
-        investment = float(_investment(plan))
-        first_fee = 0.0 if ladder.takes_base else ladder.first_fee * step * token
-        cash = investment - ladder.reference * ladder.first_lots * value - first_fee
-        stock = ladder.lots * ladder.lot_units * (ladder.slots - ladder.gap) + ladder.dust_units
-        self.ints[k] = ladder.gap, 0
-        self.floats[k] = cash, stock * unit, investment, 0.0
-
-    def walk(self, ticks: TickBars, rule: FillRule, pool: ThreadPoolExecutor, workers: int) -> None:
-        """Walk all ladders over all bars, an equal share of them on each thread."""
-        from gridlab.research import kernel
-
-        edges = np.linspace(0, len(self.ints), min(workers, len(self.ints)) + 1).astype(np.int64)
-        columns = (ticks.open, ticks.high, ticks.low, ticks.close)
-
-        def part(k: int) -> None:
-            kernel.sweep(
-                *columns,
-                BLOCK,
-                edges[k],
-                edges[k + 1],
-                self.at,
-                self.lines,
-                self.lowest,
-                self.highest,
-                int(rule is FillRule.THROUGH),
-                self.ints,
-                self.floats,
-                self.buys,
-                self.coming,
-                self.over,
-                self.left,
-                self.lot,
-                self.buy_cash,
-                self.buy_worth,
-                self.sale_cash,
-                self.sale_worth,
-            )
-
-        list(pool.map(part, range(len(edges) - 1)))
-
-    def put(self, k: int, row: int, ladder: Ladder, mark: Decimal, rows: _Rows) -> bool:
-        """Fill one row; False when the core has to, because an order would have been refused."""
-        gap, status = (int(value) for value in self.ints[k])
-        buys = self.buys[self.at[k] : self.at[k + 1]].tolist()
-        account = account_for(ladder.plan)
-        if status or starved(ladder, account, gap, buys) or token_short(ladder, account, gap, buys):
-            return False
-        bought = sum(buys)
-        sold = bought + gap - ladder.gap
-        money = books_of(ladder, gap, buys, mark).money
-        rows.put(row, Engine.KERNEL, money, bought, sold)
-        rows.gap[row] = gap
-        rows.figures["max_drawdown"][row] = self.floats[k, 3]
-        return True
+def _put(table: Table, group: list[tuple[int, Ladder]], ticks: TickBars, rows: _Rows) -> list[int]:
+    """Fill rows from a table that was walked; return those for which an order was refused."""
+    refused = []
+    figures, starved = figures_of(table, int(ticks.close[-1])), starved_of(table)
+    outside = ticks.fraction_outside(
+        np.array([ladder.lines[0] for _, ladder in group]),
+        np.array([ladder.lines[-1] for _, ladder in group]),
+    )
+    for k, (row, ladder) in enumerate(group):
+        gap, is_banned = int(table.ints[k, 0]), bool(table.ints[k, 1])
+        if is_banned and table.is_thin:
+            continue
+        short = token_short(ladder, account_for(ladder.plan), gap, table.buys_of(k))
+        if is_banned or starved[k] or short:
+            refused.append(row)
+            continue
+        rows.engines[row], rows.gap[row] = Engine.KERNEL, gap
+        rows.buys[row] = bought = int(figures.buys[k])
+        rows.sells[row] = bought + gap - ladder.gap
+        rows.figures["max_drawdown"][row] = table.floats[k, 3]
+        rows.figures["out_of_range"][row] = outside[k]
+        for name in BOOKED:
+            rows.figures[name][row] = getattr(figures, name)[k]
+    return refused
 
 
 # --- through the core, and beside both ------------------------------------------------------------
@@ -354,17 +296,5 @@ def _by_core(plan: GridPlan, row: int, bars: Bars, rule: FillRule, rows: _Rows) 
     rows.put(row, Engine.CORE, story.money, buys, int(np.count_nonzero(flows.side < 0)))
     fall = max_drawdown(np.concatenate(([investment], equity)))
     rows.figures["max_drawdown"][row] = fall.fraction
-
-
-def _out_of_range(plans: Sequence[GridPlan], bars: Bars) -> npt.NDArray[np.float64]:
-    """The fraction of closes outside each plan's lines, from one sorted column."""
-    ordered = np.sort(bars.close)
-    low = np.array([float(plan.lines[0]) for plan in plans])
-    high = np.array([float(plan.lines[-1]) for plan in plans])
-    below = np.searchsorted(ordered, low, side="left")
-    above = len(ordered) - np.searchsorted(ordered, high, side="right")
-    return (below + above) / len(ordered)
-
-
-def _investment(plan: GridPlan) -> Decimal:
-    return plan.spec.investment or plan.capital_needed
+    low, high = float(plan.lines[0]), float(plan.lines[-1])
+    rows.figures["out_of_range"][row] = fraction_outside(bars.close, low, high)

@@ -28,11 +28,10 @@ from gridlab.domain.plan import GridPlan
 from gridlab.grid.guards import part_for_market, smallest_quantity
 from gridlab.money import exact, rounding, text
 from gridlab.research.ticks import MAX_TICKS
+from gridlab.research.units import RESERVE_STEP, units_of
 
 #: Kinds of sales: what a purchase left, one lot more, stock of the start.
 LOW_SALE, HIGH_SALE, FIRST_SALE = 0, 1, 2
-#: A fee reserve is rounded up to this many quote units, as a spot venue books it.
-_RESERVE_STEP = Fraction(1, 10**8)
 
 Ticks: TypeAlias = npt.NDArray[np.int32]
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -72,33 +71,24 @@ class Ladder:
     def of(cls, plan: GridPlan) -> Ladder:
         """The ladder of `plan`; see `why_not` for which plans it is the whole truth of."""
         rules, fees = plan.instrument, plan.spec.fees
-        lines = tuple(_count(line, rules.tick_size) for line in plan.lines)
+        with rounding():
+            lines = tuple(int(line / rules.tick_size) for line in plan.lines)
         reference = _count(plan.reference_price, rules.tick_size)
         lots = _count(plan.quantity, rules.lot_size)
         first_lots = _count(plan.initial_quantity, rules.lot_size)
-        step = _fee_step(plan)
-        in_base = fees.mode is FeeMode.RECEIVED
-        decimals = max(rules.commission_precision, _decimals(rules.lot_size))
-        lot_units = int(Fraction(rules.lot_size) * 10**decimals)
-        fee_units = int(step * 10**decimals)
-        per_value = Fraction(rules.tick_size) * Fraction(rules.lot_size) / step
-        if fees.mode is FeeMode.THIRD:
-            per_value /= Fraction(fees.third_price)
-        maker, taker = Fraction(fees.maker) * per_value, Fraction(fees.taker) * per_value
-        base_fee = half_even(Fraction(rules.lot_size) * Fraction(fees.maker) / step, lots)
-        first_base = half_even(Fraction(rules.lot_size) * Fraction(fees.taker) / step, first_lots)
-        buy_units = lots * lot_units - (base_fee * fee_units if in_base else 0)
+        units, in_base = units_of(plan), fees.mode is FeeMode.RECEIVED
+        maker, taker, lot_units = units.maker, units.taker, units.lot
+        base_fee = half_even(units.base_maker, lots)
+        first_base = half_even(units.base_taker, first_lots)
+        buy_units = lots * lot_units - (base_fee * units.fee if in_base else 0)
         low, left = divmod(buy_units, lot_units)
-        stock = first_lots * lot_units - (first_base * fee_units if in_base else 0)
+        stock = first_lots * lot_units - (first_base * units.fee if in_base else 0)
         dust = stock - lots * lot_units * (len(lines) - 1 - plan.empty_line)
         # Only what is left over can make a larger sale.
         sold = (low, low + 1 if left or dust else low, lots)
-        fees_of = {n: tuple(half_even(maker, line * n) for line in lines[1:]) for n in set(sold)}
+        fees_of = {n: _fees(maker, n, lines[1:]) for n in set(sold)}
         sale_fees = (fees_of[sold[0]], fees_of[sold[1]], fees_of[sold[2]])
-        if in_base:
-            buy_fees = (base_fee,) * (len(lines) - 1)
-        else:
-            buy_fees = tuple(half_even(maker, line * lots) for line in lines[:-1])
+        buy_fees = (base_fee,) * (len(lines) - 1) if in_base else _fees(maker, lots, lines[:-1])
         return cls(
             plan=plan,
             lines=lines,
@@ -106,7 +96,7 @@ class Ladder:
             lots=lots,
             first_lots=first_lots,
             low_sale=low,
-            unit_decimals=decimals,
+            unit_decimals=units.decimals,
             lot_units=lot_units,
             buy_units=buy_units,
             left_units=left,
@@ -144,13 +134,31 @@ class Ladder:
     @cached_property
     def reserves(self) -> tuple[int, ...]:
         """Fee that each slot's buy locks beside its value, in steps of 1e-8 quote."""
-        fees, rules = self.plan.spec.fees, self.plan.instrument
+        fees = self.plan.spec.fees
         if fees.mode is not FeeMode.QUOTE or fees.maker <= 0:
             return (0,) * self.slots
-        rate = (
-            Fraction(rules.tick_size) * Fraction(rules.lot_size) * Fraction(fees.maker)
-        ) / _RESERVE_STEP
-        return tuple(_ceil(rate, line * self.lots) for line in self.lines[:-1])
+        rate = units_of(self.plan).reserve_maker
+        each, whole = -rate.numerator * self.lots, rate.denominator
+        return tuple([-(each * line // whole) for line in self.lines[:-1]])
+
+    @cached_property
+    def need(self) -> Fraction:
+        """Quote units that an account must hold so that the grid's first orders rest.
+
+        The purchase locks its rounded-up fee before it fills, so what it locks counts too.
+        """
+        units, in_quote = units_of(self.plan), self.plan.spec.fees.mode is FeeMode.QUOTE
+        first = self.reference * self.first_lots
+        reserve = _ceil(units.reserve_taker, first) if in_quote else 0
+        # Counted in parts that divide value, reserve step and fee step.
+        parts = units.value.denominator * RESERVE_STEP.denominator * self.fee_step.denominator
+        value = parts // units.value.denominator * units.value.numerator
+        eighth, fee = parts // RESERVE_STEP.denominator, parts // self.fee_step.denominator
+        paid = first * value + (self.first_fee * fee if in_quote else 0)
+        buys = sum(self.lines[: self.gap]) * self.lots * value
+        buys += sum(self.reserves[: self.gap]) * eighth
+        locked = first * value + max(reserve, 0) * eighth
+        return Fraction(max(locked, paid + buys), parts)
 
     @cached_property
     def limits(self) -> tuple[Ticks, Ticks]:
@@ -207,16 +215,17 @@ def _other_kind(plan: GridPlan) -> str:
 
 def _off_steps(plan: GridPlan) -> str:
     rules = plan.instrument
-    for name, value, step in (
-        *(("line", line, rules.tick_size) for line in plan.lines),
-        ("first price", plan.reference_price, rules.tick_size),
-        ("quantity", plan.quantity, rules.lot_size),
-        ("first purchase", plan.initial_quantity, rules.lot_size),
-    ):
-        with rounding():
-            count = value / step
-        if count != count.to_integral_value():
-            return f"{name} {text(value)} is off the step {text(step)}"
+    with rounding():
+        for name, step, values in (
+            ("line", rules.tick_size, plan.lines),
+            ("first price", rules.tick_size, (plan.reference_price,)),
+            ("quantity", rules.lot_size, (plan.quantity,)),
+            ("first purchase", rules.lot_size, (plan.initial_quantity,)),
+        ):
+            for value in values:
+                count = value / step
+                if count != int(count):
+                    return f"{name} {text(value)} is off the step {text(step)}"
     if plan.lines[-1] > MAX_TICKS * rules.tick_size:
         return f"line {text(plan.lines[-1])} is above {MAX_TICKS} ticks"
     return ""
@@ -273,21 +282,19 @@ def _short_account(ladder: Ladder, account: Mapping[str, Decimal]) -> str:
 
 
 def free_quote(ladder: Ladder, quote: Decimal) -> Fraction:
-    """Quote units that stay free of `quote` once the grid's first orders rest; below zero if short.
+    """Quote units that stay free of `quote` once the first orders rest; below zero if short."""
+    return Fraction(quote) - ladder.need
 
-    The purchase locks its rounded-up fee before it fills, so its need counts too.
-    """
-    rules, fees = ladder.plan.instrument, ladder.plan.spec.fees
-    value = Fraction(rules.tick_size) * Fraction(rules.lot_size)
-    purchase = ladder.reference * ladder.first_lots * value
-    locked, paid = purchase, purchase
-    if fees.mode is FeeMode.QUOTE:
-        locked += _ceil(purchase * Fraction(fees.taker) / _RESERVE_STEP, 1) * _RESERVE_STEP
-        paid += ladder.first_fee * ladder.fee_step
-    buys = sum(ladder.lines[: ladder.gap]) * ladder.lots * value
-    buys += sum(ladder.reserves[: ladder.gap]) * _RESERVE_STEP
-    have = Fraction(quote)
-    return min(have - max(locked, purchase), have - paid - buys)
+
+def _fees(rate: Fraction, lots: int, lines: tuple[int, ...]) -> tuple[int, ...]:
+    """`half_even(rate, line * lots)` of each line."""
+    each, whole = rate.numerator * lots, rate.denominator
+    found = []
+    for line in lines:
+        fee, rest = divmod(each * line, whole)
+        twice = 2 * rest
+        found.append(fee + (twice > whole or (twice == whole and fee % 2 == 1)))
+    return tuple(found)
 
 
 def half_even(rate: Fraction, amount: int) -> int:
@@ -307,14 +314,8 @@ def _count(value: Decimal, step: Decimal) -> int:
         return int((value / step).to_integral_value())
 
 
-def _decimals(step: Decimal) -> int:
-    exponent = step.normalize().as_tuple().exponent
-    assert isinstance(exponent, int), "a step is finite"
-    return max(0, -exponent)
-
-
 def _fee_step(plan: GridPlan) -> Fraction:
-    return Fraction(1, 10**plan.instrument.commission_precision)
+    return units_of(plan).step
 
 
 def _decimal(value: Fraction) -> Decimal:

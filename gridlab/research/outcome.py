@@ -352,12 +352,10 @@ class Outcome:
         from gridlab.research import kernel
 
         equity = np.empty(len(close))
-        fall, peak, trough = kernel.closes(
+        fall, peak, trough, back = kernel.closes(
             close, self.flows.bar, cash, base, tokens, height, equity
         )
-        top = height if peak < 0 else equity[peak]
-        back = np.flatnonzero(equity[trough:] >= top) if fall < 0 else np.zeros(1, np.int64)
-        recovered = max(0, trough) + int(back[0]) if len(back) else None
+        recovered = back if back < len(close) else None
         return equity, Drawdown(-fall or 0.0, max(0, peak), max(0, trough), recovered)
 
     @property

@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -46,6 +47,19 @@ class TickBars:
 
     def __len__(self) -> int:
         return len(self.open)
+
+    @cached_property
+    def _ordered_closes(self) -> TickArray:
+        return np.sort(self.close)
+
+    def fraction_outside(
+        self, low: npt.NDArray[np.int64], high: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float64]:
+        """By range, the fraction of closes below `low` or above `high`, in ticks."""
+        ordered = self._ordered_closes
+        below = np.searchsorted(ordered, low.astype(np.int32), side="left")
+        above = len(ordered) - np.searchsorted(ordered, high.astype(np.int32), side="right")
+        return (below + above) / len(ordered)
 
     @classmethod
     def of(cls, bars: Bars, tick_size: Decimal) -> TickBars:

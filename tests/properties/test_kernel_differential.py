@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -26,9 +27,16 @@ from gridlab.domain.spec import GridSpec, Spacing
 from gridlab.errors import InvalidSpec
 from gridlab.exchange.paper import FillRule
 from gridlab.grid.preflight import plan_grid
+from gridlab.money import exact, from_float
 from gridlab.research.backtest import backtest, core_story
+from gridlab.research.batch import run_many
+from gridlab.research.batch_table import Table, wait_for
 from gridlab.research.flows import Flows
 from gridlab.research.kernel_run import KernelRun, try_kernel
+from gridlab.research.ladder import ladder_or_why
+from gridlab.research.metrics import max_drawdown
+from gridlab.research.outcome import Story
+from gridlab.research.ticks import TickBars
 from gridlab.research.venue import account_for, rules_for
 from gridlab.testing import strategies as gl
 
@@ -89,7 +97,33 @@ def assert_equal_to_core(
     assert found.walked == story.bars_walked
     assert not story.vacancies
     assert_fills_exact(found, [trade for trade in story.trades if trade.is_maker])
+    if account == account_for(plan):
+        assert_sweep_equal(plan, bars, rule, found, story)
     return found
+
+
+def assert_sweep_equal(
+    plan: GridPlan, bars: Bars, rule: FillRule, found: KernelRun, story: Story
+) -> None:
+    """A sweep's row, walked over a thin path, has the nearest doubles to the core's books."""
+    batch = run_many([plan], bars, fill_rule=rule, threads=1)
+    if batch.engines != ("kernel",):
+        return
+    SEEN["swept"] += 1
+    assert batch.gap[0] == found.gap
+    assert batch.buys[0] == int((found.sides > 0).sum())
+    assert batch.sells[0] == int((found.sides < 0).sum())
+    for name in ("grid_profit", "floating", "fees", "base_held"):
+        assert getattr(batch, name)[0] == float(getattr(story.money, name)), name
+    with exact():
+        assert batch.equity[0] == float(story.money.investment + story.money.total)
+    cash, base, tokens = Flows.of(story.trades, bars, plan.instrument).balances(
+        float(story.money.investment), float(plan.spec.fees.third_price)
+    )
+    runs = np.diff(np.concatenate(([0], found.flows(bars).bar, [len(bars)])))
+    equity = np.repeat(cash + tokens, runs) + np.repeat(base, runs) * bars.close
+    fall = max_drawdown(np.concatenate(([float(story.money.investment)], equity))).fraction
+    assert batch.max_drawdown[0] == pytest.approx(fall, abs=1e-11)
 
 
 def assert_fills_exact(found: KernelRun, trades: list[Any]) -> None:
@@ -143,6 +177,44 @@ def test_the_random_cases_were_worth_it() -> None:
     for mode in FeeMode:
         assert SEEN[f"fees {mode}"] >= 0.1 * CASES, SEEN
     assert SEEN["odd lots"] >= 0.05 * CASES, SEEN
+    assert SEEN["swept"] >= 0.2 * CASES, SEEN
+
+
+@pytest.mark.parametrize("seed", range(max(4, CASES // 100)))
+def test_thin_paths_give_what_whole_paths_give(seed: int) -> None:
+    """Fifty grids over recorded minutes: every count, every kind of lot, the fall at closes."""
+    random = np.random.default_rng(1000 + seed)
+    bars = load(("BTCUSDT", "ETHUSDT", "SOLUSDT", "BNBUSDT")[seed % 4])
+    start = int(bars.open_time_ms[int(random.integers(0, len(bars) // 2))])
+    bars = bars.slice(start, start + 60_000 * int(random.integers(3000, 20_000)))
+    rules, first = rules_for(bars).instrument, from_float(bars.open[0])
+    ladders = []
+    for k in range(50):
+        fees = FeeSchedule(mode=(FeeMode.RECEIVED, FeeMode.QUOTE)[k % 2])
+        spec = GridSpec(
+            bars.symbol,
+            int(random.integers(3, 80)),
+            spacing=Decimal(int(random.integers(4, 120))).scaleb(-4),
+            investment=Decimal(int(random.integers(3000, 90_000))),
+            fees=fees,
+            allow_unprofitable=True,
+        )
+        plan = plan_grid(spec, rules, first)
+        ladder = ladder_or_why(plan, account_for(plan))[0] if plan.ok else None
+        ladders += [ladder] if ladder is not None else []
+    assert len(ladders) > 10
+    ticks, rule = TickBars.of(bars, rules.tick_size), list(FillRule)[seed % 2]
+    thin, whole = Table(ladders), Table(ladders)
+    with ThreadPoolExecutor(2) as pool:
+        wait_for([*thin.walk_swings(ticks, rule, pool), *whole.walk(ticks, rule, pool)])
+    inside = whole.ints[:, 1] == 0  # a thin path may doubt a band that was kept, never the reverse
+    assert not (~inside & (thin.ints[:, 1] == 0)).any()
+    for name in ("buys", "coming", "over"):
+        assert np.array_equal(getattr(thin, name), getattr(whole, name)), name
+    assert np.array_equal(thin.ints[inside, 0], whole.ints[inside, 0])
+    cash, worth, _, fall = (np.abs(thin.floats - whole.floats)).T
+    assert cash.max() < 1e-6 and worth.max() < 1e-6 and fall.max() < 1e-11
+    assert whole.buys.sum() > 100
 
 
 @pytest.mark.parametrize("seed", range(max(12, CASES // 25)))

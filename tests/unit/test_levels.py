@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from gridlab.domain.spec import GridSpec, Spacing
 from gridlab.errors import InvalidSpec
 from gridlab.grid.levels import lay_lines, nearest_line
+from gridlab.money import round_to, rounding
 
 D = Decimal
 CENT = D("0.01")
@@ -148,3 +150,16 @@ def test_a_spec_lists_all_its_problems_at_once() -> None:
     with pytest.raises(InvalidSpec) as caught:
         GridSpec("XRPUSDT", 0)
     assert len(caught.value.problems) == 3
+
+
+def test_products_of_a_root_fall_on_the_ticks_of_powers() -> None:
+    """Also where a line lies on the middle of two ticks, which an exact root can bring about."""
+    random = np.random.default_rng(5)
+    for _ in range(300):
+        count, tick = int(random.integers(2, 40)), D(1).scaleb(-int(random.integers(0, 5)))
+        lower = int(random.integers(1000, 10**6)) * tick / 2
+        upper = lower * int(random.choice([2, 4, 8, 9, 16, 27]))
+        spec = between(count, str(lower), str(upper), Spacing.GEOMETRIC)
+        with rounding():
+            powers = [lower * (upper / lower) ** (D(i) / count) for i in range(count + 1)]
+        assert lay_lines(spec, tick, D(100)) == tuple(round_to(price, tick) for price in powers)

@@ -1,0 +1,165 @@
+"""Measure how cost grows with bars and with grids, and draw it: `docs/cost.svg`.
+
+Seconds of one backtest by bars, seconds of a sweep by grids, and what memory a sweep takes beside
+bars and plans; the best of some rounds each. The exponent of growth is fitted to the points: 1 is
+cost in proportion, 0 is none. The drawing is plain SVG.
+
+    python benchmarks/plot_cost.py [--out docs/cost.svg] [--rounds 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from peers import work
+from peers.bars import synthetic
+from standard_grid import grid_over, load_bars, one_grid, rules
+
+from gridlab.data.bars import Bars
+from gridlab.grid.preflight import plan_grid
+from gridlab.money import from_float
+from gridlab.research.batch import run_many
+
+HERE = Path(__file__).parent
+YEARS, FEWEST_BARS = 4, 131_400
+GRIDS = (125, 250, 500, 1000, 2000, 4000)
+MEMORY_GRIDS = (250, 1000, 4000)
+WIDTH, HEIGHT, MARGIN = 300, 220, 48
+
+
+class Series(NamedTuple):
+    """One panel: points, and what they are."""
+
+    title: str
+    across: str
+    up: str
+    points: list[tuple[float, float]]
+
+    @property
+    def exponent(self) -> float:
+        """Of growth, fitted to the logarithms."""
+        x, y = np.log(np.array(self.points)).T
+        return float(np.polyfit(x, y, 1)[0])
+
+
+def best_of(rounds: int, each: Callable[[], Any]) -> float:
+    """Seconds of the quickest of some rounds, after one that is not counted."""
+    times = []
+    for _ in range(rounds + 1):
+        began = time.perf_counter()
+        each()
+        times.append(time.perf_counter() - began)
+    return min(times[1:])
+
+
+def by_bars(bars: Bars, rounds: int) -> Series:
+    points, count = [], FEWEST_BARS
+    while count <= len(bars):
+        part = bars.slice(None, int(bars.open_time_ms[count - 1]) + 1)
+        seconds = best_of(4 * rounds, lambda part=part: one_grid(part, "kernel"))
+        points.append((count / 1e6, 1000 * seconds))
+        count *= 2
+    return Series("one backtest, warm", "million bars", "ms", points)
+
+
+def by_grids(bars: Bars, rounds: int) -> Series:
+    first, market = float(bars.open[0]), rules()
+    plans = [
+        plan_grid(grid_over(first, *shape), market, from_float(first))
+        for shape in work.variants(max(GRIDS))
+    ]
+    points = [
+        (float(count), best_of(rounds, lambda count=count: run_many(plans[:count], bars)))
+        for count in GRIDS
+    ]
+    return Series("a sweep over a year of minutes", "grids", "s", points)
+
+
+def by_memory(data: str) -> Series:
+    command = [sys.executable, str(HERE / "sweep_memory.py"), "--data", data, "--configs"]
+    points = [
+        (float(count), float(subprocess.check_output([*command, str(count)])))
+        for count in MEMORY_GRIDS
+    ]
+    return Series("memory of a sweep beside bars and plans", "grids", "MB", points)
+
+
+def panel(series: Series, left: float) -> list[str]:
+    """Axes from zero, the points, and the line of proportion through the last of them."""
+    most_x = max(x for x, _ in series.points) * 1.08
+    most_y = max(y for _, y in series.points) * 1.15
+    bottom = MARGIN + HEIGHT
+    at = [(left + WIDTH * x / most_x, bottom - HEIGHT * y / most_y) for x, y in series.points]
+    last_x, last_y = at[-1]
+    is_flat = series.exponent < 0.5
+    start_y = last_y if is_flat else bottom
+    lines = [
+        f'<text x="{left}" y="{MARGIN - 24}" font-weight="bold">{series.title}</text>',
+        f'<text x="{left}" y="{MARGIN - 8}">grows with the power {series.exponent:.2f}</text>',
+        f'<path d="M{left} {MARGIN}V{bottom}H{left + WIDTH}" stroke="#888" fill="none"/>',
+        f'<path d="M{left} {start_y:.1f}L{last_x:.1f} {last_y:.1f}" stroke="#bbb" '
+        'stroke-dasharray="4 3"/>',
+    ]
+    for (x, y), (value_x, value_y) in zip(at, series.points, strict=True):
+        lines.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="#1f6feb"/>')
+        lines.append(
+            f'<text x="{x - 4:.1f}" y="{y - 9:.1f}" text-anchor="end">{value_y:.3g}</text>'
+        )
+        if value_x >= most_x / 10:
+            lines.append(
+                f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{value_x:.3g}</text>'
+            )
+    lines.append(
+        f'<text x="{left + WIDTH}" y="{bottom + 34}" text-anchor="end">{series.across}; {series.up}'
+        "</text>"
+    )
+    return lines
+
+
+def drawing(panels: list[Series]) -> str:
+    step = WIDTH + 2 * MARGIN
+    parts = [line for k, series in enumerate(panels) for line in panel(series, MARGIN + k * step)]
+    size = f'width="{step * len(panels)}" height="{HEIGHT + 2 * MARGIN + 10}"'
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" '
+            'font-size="11">',
+            '<rect width="100%" height="100%" fill="white"/>',
+            *parts,
+            "</svg>\n",
+        ]
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=HERE.parent / "docs" / "cost.svg")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path, year = f"{folder}/bars.npz", f"{folder}/year.npz"
+        columns = synthetic(YEARS * work.YEAR)
+        np.savez(path, **columns)
+        np.savez(year, **{name: column[: work.YEAR] for name, column in columns.items()})
+        panels = [
+            by_bars(load_bars(path), options.rounds),
+            by_grids(load_bars(year), options.rounds),
+            by_memory(year),
+        ]
+    options.out.write_text(drawing(panels), encoding="utf-8")
+    for series in panels:
+        told = ", ".join(f"{x:.4g}: {y:.4g}" for x, y in series.points)
+        print(f"{series.title} ({series.across}: {series.up}): {told}; power {series.exponent:.2f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
