@@ -195,6 +195,8 @@ class LocalAIClient:
         preset: str | None = None,
     ) -> ChatAnswer:
         """`chat_completion`, awaitable."""
+        from gridlab.llm import wire  # noqa: F401 - the first import is not a part of the call
+
         asked = checked(messages)
         if schema is not None:
             check_schema(schema)

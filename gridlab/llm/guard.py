@@ -87,10 +87,11 @@ _UNIT = re.compile(
     rf"[\s-]?({'|'.join(re.escape(u) for u in sorted(_UNITS, key=len, reverse=True))})(?!\w)",
     re.IGNORECASE,
 )
-_CODE = re.compile(r"\s?([A-Z][A-Z0-9]{1,9})(?!\w)")
+#: Codes such as 1INCH begin with a digit; they need the space before them.
+_CODE = re.compile(r"(?:\s?(?=[A-Z])|\s(?=\d+[A-Z]))([A-Z0-9]{2,12})(?!\w)")
 _JOINED = re.compile(r"\s?(?:to|and|or|a|e|ou|até|-|\u2013|\u2014)\s?(?=[-+\u2212$]?\d)", re.I)
 #: What after a figure would change how it reads: 1 234, 3/4, 13:00, 10^6, 1'234.
-_GLUED = re.compile(r"\s?['\u2019\u00b7\u066c^/:*\u00d7]\s?\d|[\s\u00a0\u202f]\d|[_\w]")
+_GLUED = re.compile(r":\d|\s?['\u2019\u00b7\u066c^/*\u00d7]\s?\d|[\s\u00a0\u202f]\d|[_\w]")
 #: Stands where a name was; no letter, digit, sign or space.
 _BLANK: Final = "\u25a1"
 

@@ -119,7 +119,11 @@ def _size_misfit(size: int, schema: Mapping[str, Any], unit: str, place: str) ->
 
 
 def _number_misfit(value: int | Decimal, schema: Mapping[str, Any], place: str) -> str:
-    least, most = schema.get("minimum"), schema.get("maximum")
+    # Floats by their shortest text, so that 0.1 in a schema is the 0.1 of an answer.
+    least, most = (
+        None if limit is None else Decimal(str(limit))
+        for limit in (schema.get("minimum"), schema.get("maximum"))
+    )
     if (least is not None and value < least) or (most is not None and value > most):
         return f"{place} is {str(value)[:40]}, not {least} to {most}"
     return ""
