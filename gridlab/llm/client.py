@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from copy import copy
 from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -88,6 +89,13 @@ class LocalAIClient:
         from gridlab.llm.wire import shown
 
         return shown(self._url)
+
+    def within(self, seconds: float) -> LocalAIClient:
+        """A client of the same server whose calls may take at most `seconds`, tried once."""
+        other = copy(self)
+        other.timeout_s, other.retries = min(seconds, self.timeout_s), 0
+        other._lock = threading.Lock()
+        return other
 
     # --- what is there ----------------------------------------------------------------------------
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from html import escape
-from typing import Final
+from typing import Any, Final
 
 from gridlab.llm.facts import Language
-from gridlab.llm.tasks.reports import Report, Table
 from gridlab.llm.writing import Written
 
 _MARKS: Final = re.compile(r"([\\`*_\[\]|<>~&])|^([#+=-])|(?<=^\d)([.)])")
@@ -15,6 +15,46 @@ _BY: Final[dict[Language, tuple[str, str, str]]] = {
     "en": ("Summary by {author}", "Summary by template: {reason}", "To look at"),
     "pt": ("Resumo por {author}", "Resumo por modelo de texto: {reason}", "Pontos de atenção"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under a head; every cell is text."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole report: a summary in words, tables of facts, points to look at."""
+
+    kind: str
+    language: Language
+    title: str
+    made: str
+    summary: Written
+    tables: tuple[Table, ...]
+    points: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able, in words and as Markdown and HTML."""
+        return {
+            **self.summary.to_dict(),
+            "kind": str(self.kind),
+            "title": self.title,
+            "made_at": self.made,
+            "points": list(self.points),
+            "markdown": markdown(self),
+            "html": html(self),
+        }
+
+    def _repr_html_(self) -> str:
+        return html(self)
+
+    def __repr__(self) -> str:
+        return markdown(self)
 
 
 def markdown(report: Report) -> str:

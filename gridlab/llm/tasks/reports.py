@@ -1,7 +1,7 @@
 """Reports: daily, of one pair, of performance. Tables of facts, and a summary in words.
 
 The tables and the points to look at are made here and are the same whoever writes the summary; a
-model writes the summary alone. Rendering to Markdown and HTML is `gridlab.llm.render`.
+model writes the summary alone. What they are shown as is `gridlab.llm.render`'s affair.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from gridlab.llm.facts import Fact, Facts, Language, count, moment_text, share
+from gridlab.llm.render import Report, Table
 from gridlab.llm.tasks.market import MarketFacts
 from gridlab.llm.writing import Brief, Written
 
@@ -105,28 +106,6 @@ class ReportFacts:
 
     def _own_name(self) -> tuple[str, ...]:
         return (self.symbol,) if self.symbol else ()
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows under a head; every cell is text."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A whole report, ready to be rendered."""
-
-    kind: ReportKind
-    language: Language
-    title: str
-    made: str
-    summary: Written
-    tables: tuple[Table, ...]
-    points: tuple[str, ...]
 
 
 def brief_for(report: ReportFacts, language: Language) -> Brief:
