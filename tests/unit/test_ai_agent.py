@@ -18,7 +18,7 @@ from gridlab.clock import ManualClock
 from gridlab.domain.advice import AdviceKind
 from gridlab.domain.market import Market
 from gridlab.errors import Conflict, NotFound
-from gridlab.llm.facts import Facts, Language
+from gridlab.llm.facts import Language
 from gridlab.llm.render import Report
 from gridlab.llm.tasks import market, reports
 from gridlab.llm.tasks.grid import GridFacts, Shape, brief_for
@@ -216,7 +216,3 @@ def test_work_hears_that_its_pool_is_closing() -> None:
 
     asyncio.run(closed())
     assert heard.wait(3)
-
-
-def test_facts_of_a_text_stay_beside_it() -> None:
-    assert isinstance(written_of(CALM).facts, Facts)

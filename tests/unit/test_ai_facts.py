@@ -47,13 +47,6 @@ def test_nothing_is_guessed_from_few_candles() -> None:
         market_facts("BTCUSDT", "USDT", [], END)
 
 
-def test_the_future_changes_nothing() -> None:
-    """The facts at a moment are made of what was there then."""
-    shown = market_facts("BTCUSDT", "USDT", CANDLES[:300], END)
-    again = market_facts("BTCUSDT", "USDT", list(CANDLES[:300]), END)
-    assert shown == again and shown.price == CANDLES[299].close
-
-
 def test_a_proposal_by_rule_fits_the_market() -> None:
     spec = load_config(None).spec_for("BTCUSDT")
     facts = grid_facts(market_facts("BTCUSDT", "USDT", CANDLES, END), spec, None)
