@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -31,6 +30,7 @@ from gridlab.llm.writing import Written
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
+K = TypeVar("K")
 T = TypeVar("T")
 
 #: Texts and pieces of advice that are remembered.
@@ -98,10 +98,11 @@ class AiAgent:
         self._desk = desk
         self._plan = plan
         self._clock = clock
-        self._texts: OrderedDict[tuple[str, str], Written] = OrderedDict()
-        self._reports: dict[ReportKind, Report] = {}
-        self._proposals: dict[str, Proposed] = {}
-        self._advice: deque[Advice] = deque(maxlen=REMEMBERED)
+        # Replaced whole at each change, so that readers in other threads need no lock.
+        self._texts: Mapping[tuple[str, str], Written] = MappingProxyType({})
+        self._reports: Mapping[ReportKind, Report] = MappingProxyType({})
+        self._proposals: Mapping[str, Proposed] = MappingProxyType({})
+        self._advice: tuple[Advice, ...] = ()
         self.beat_ms = clock.now_ms()
 
     async def run(self) -> None:
@@ -139,53 +140,53 @@ class AiAgent:
     @property
     def texts(self) -> Mapping[tuple[str, str], Written]:
         """The latest text by (kind, symbol)."""
-        return MappingProxyType(dict(self._texts))
+        return self._texts
 
     @property
     def reports(self) -> Mapping[ReportKind, Report]:
-        return MappingProxyType(dict(self._reports))
+        return self._reports
 
     @property
     def proposals(self) -> Mapping[str, Proposed]:
         """The latest proposal by symbol; none of them is ever applied from here."""
-        return MappingProxyType(dict(self._proposals))
+        return self._proposals
 
     def advice(self) -> tuple[Advice, ...]:
         """What still holds, oldest first."""
         now_ms = self._desk.now_ms()
-        return tuple(one for one in tuple(self._advice) if one.is_valid(now_ms))
+        return tuple(one for one in self._advice if one.is_valid(now_ms))
 
     # --- the work, in a thread of the pool --------------------------------------------------------
 
     def _analyse_all(self, still_wanted: Callable[[], None]) -> None:
         for symbol, market in self._desk.running():
             if written := _tried(self._analyse, symbol, market, still_wanted):
-                self._texts[MARKET_KIND, symbol] = written
-                self._texts.move_to_end((MARKET_KIND, symbol))
-                while len(self._texts) > REMEMBERED:
-                    self._texts.popitem(last=False)
+                self._texts = _with(self._texts, (MARKET_KIND, symbol), written)
 
     def _analyse(self, symbol: str, market: Market, still_wanted: Callable[[], None]) -> Written:
         written = self._desk.analyse(symbol, market, self._plan.language, still_wanted)
         lives_ms = 2 * self._plan.analyse_every_ms
-        self._advice += advice_of(symbol, written, self._desk.now_ms(), lives_ms)
+        self._advise(advice_of(symbol, written, self._desk.now_ms(), lives_ms))
         return written
 
     def _optimise_all(self, still_wanted: Callable[[], None]) -> None:
         for symbol, market in self._desk.running():
             if proposed := _tried(self._optimise, symbol, market, still_wanted):
-                self._proposals[symbol] = proposed
+                self._proposals = _with(self._proposals, symbol, proposed)
 
     def _optimise(self, symbol: str, market: Market, still_wanted: Callable[[], None]) -> Proposed:
         proposed = self._desk.optimise(symbol, market, self._plan.language, still_wanted)
         lives_ms = 2 * self._plan.optimise_every_ms
-        self._advice += spacing_advice(proposed, self._desk.now_ms(), lives_ms)
+        self._advise(spacing_advice(proposed, self._desk.now_ms(), lives_ms))
         return proposed
 
     def _report_all(self, still_wanted: Callable[[], None]) -> None:
         for kind in self._plan.reports:
             if report := _tried(self._desk.report, kind, self._plan.language, still_wanted):
-                self._reports[kind] = report
+                self._reports = _with(self._reports, kind, report)
+
+    def _advise(self, more: list[Advice]) -> None:
+        self._advice = (*self._advice, *more)[-REMEMBERED:]
 
 
 def advice_of(symbol: str, written: Written, now_ms: int, lives_ms: int) -> list[Advice]:
@@ -231,6 +232,12 @@ def spacing_advice(proposed: Proposed, now_ms: int, lives_ms: int) -> list[Advic
             reason="the hours are rougher than the present spacing",
         )
     ]
+
+
+def _with(known: Mapping[K, T], key: K, value: T) -> Mapping[K, T]:
+    """`known` with `value` as its latest, and only the latest REMEMBERED of all."""
+    kept = {name: old for name, old in known.items() if name != key} | {key: value}
+    return MappingProxyType(dict(list(kept.items())[-REMEMBERED:]))
 
 
 def _tried(work: Callable[P, T], *values: P.args, **named: P.kwargs) -> T | None:

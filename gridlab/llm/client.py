@@ -22,7 +22,7 @@ from gridlab.domain.hosts import is_loopback
 from gridlab.errors import InvalidInput, ModelAnswerRefused, ModelUnavailable
 from gridlab.llm import loop
 from gridlab.llm.answers import ChatAnswer, Health, Preset, Problem
-from gridlab.llm.reading import check_source, checked, unhealthy, whole
+from gridlab.llm.reading import check_source, checked, shown, unhealthy, whole
 from gridlab.llm.schema import check_schema, read
 from gridlab.llm.text import Thoughts, clean
 
@@ -86,8 +86,6 @@ class LocalAIClient:
     @property
     def address(self) -> str:
         """What is asked, without user, password and query."""
-        from gridlab.llm.wire import shown
-
         return shown(self._url)
 
     def within(self, seconds: float) -> LocalAIClient:

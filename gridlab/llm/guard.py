@@ -12,11 +12,12 @@ Rules, for one language (English 1,234.5 or Portuguese 1.234,5):
 - a unit that is shown (%, h, min, d, s, x, $, an asset's code) must be the fact's, and a percentage
   must show it; in `3 to 5 %` both have it. `$` is any dollar coin;
 - names and moments of the facts may stand as they are; a year may when a moment is in it;
-- number words from two up are figures too; doubled, half and their like are never facts;
+- number words from two up are figures too; doubled, half, minus and their like are never facts;
 - digits inside other words, fractions, powers, times, digits of other scripts, hidden characters
   and whatever else cannot be read for certain are refused.
 
-What it cannot see: a true figure told of the wrong thing, or a wrong claim without figures.
+What it cannot see: a true figure told of the wrong thing (a rise called a fall, a high called a
+low), or a wrong claim without figures.
 """
 
 from __future__ import annotations
@@ -65,11 +66,18 @@ _WORDS: Final = {
     **{"cem": 100, "cento": 100, "duzentos": 200, "trezentos": 300, "quinhentos": 500},
 }
 _NEVER: Final = frozenset(
-    ("half", "halved", "halves", "double", "doubled", "doubles", "twice", "thrice", "triple")
-    + ("tripled", "quadruple", "tenfold", "twofold", "threefold", "dozen", "dozens", "quarter")
-    + ("third", "thirds", "fifth", "tenth", "thousand", "thousands", "million", "millions")
-    + ("billion", "billions", "metade", "dobro", "dobrou", "triplo", "triplicou", "quádruplo")
-    + ("dúzia", "dúzias", "terço", "mil", "milhão", "milhões", "bilhão", "bilhões", "décuplo")
+    ("half", "twice", "thrice", "dozen", "dozens", "quarter", "quarters", "third", "thirds")
+    + ("fourth", "fifth", "tenth", "thousand", "thousands", "million", "millions", "billion")
+    + ("billions", "metade", "meia", "dúzia", "dúzias", "terço", "terços", "mil", "milhão")
+    + ("milhões", "bilhão", "bilhões")
+)
+#: Verbs and nouns of the same kind in all their forms.
+_NEVER_STEMS: Final = re.compile(
+    r"halv|doubl|trebl|tripl|quadrupl|quintupl|\w*fold$|dobr|duplic|duplo|dupla|quádrupl|décupl"
+)
+#: A sign in words; `pelo menos` and `ao menos` mean at least.
+_MINUS: Final = re.compile(
+    r"(?:\bminus|\bnegativ[eoa]s?|(?<!\bpelo )(?<!\bao )\bmenos)\s*(?:de\s*)?$", re.IGNORECASE
 )
 _FIGURE = re.compile(
     r"(?P<sign>(?<![\w%.)\]\u25a1])[-+\u2212\u2013])?"
@@ -150,7 +158,7 @@ def figures_in(text: str, facts: Facts, language: Language) -> Iterator[Figure]:
         word = found[0].lower()
         if word in _WORDS and not _is_in_unit(rest, found):
             yield Figure(Decimal(_WORDS[word]), Decimal(1), "", found[0])
-        elif word in _NEVER and not _is_scale(rest, found):
+        elif (word in _NEVER and not _is_scale(rest, found)) or _NEVER_STEMS.match(word):
             raise _refusal(rest, found.start(), found.end())
     at = 0
     while (match := _FIGURE.search(rest, at)) is not None:
@@ -162,7 +170,8 @@ def _read(rest: str, match: re.Match[str], facts: Facts, language: Language) -> 
     """The figure at `match`, and where reading goes on."""
     start, end = match.start(), match.end()
     shape = _SHAPES[language].fullmatch(match["digits"])
-    if shape is None or _TAIL.search(rest[max(0, start - 2) : start]):
+    before = rest[max(0, start - 20) : start]
+    if shape is None or _TAIL.search(before[-2:]) or _MINUS.search(before):
         raise _refusal(rest, start, end)
     places = len(shape["places"] or "")
     digits = match["digits"].replace("," if language == "en" else ".", "").replace(",", ".")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import SplitResult
 
 from gridlab.errors import InvalidInput, ModelAnswerRefused
 from gridlab.llm.answers import Health, Problem
@@ -64,3 +65,14 @@ def unhealthy(problem: Problem, address: str, took_ms: int | None = None) -> Hea
         Problem.EMPTY: f"Ollama at {address} has no model; add one with: ollama pull gemma3:1b",
     }[problem]
     return Health(False, reason, (), took_ms, problem, address)
+
+
+def shown(url: SplitResult) -> str:
+    """The address for people and for the client: no user, no password, no query."""
+    host = url.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    try:
+        port = "" if url.port is None else f":{url.port}"
+    except ValueError:
+        port = ""
+    return f"{url.scheme}://{host}{port}{url.path.rstrip('/')}"

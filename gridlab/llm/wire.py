@@ -14,6 +14,7 @@ import httpx
 import ollama
 
 from gridlab.errors import GridLabError, ModelAnswerRefused, ModelUnavailable
+from gridlab.llm.reading import shown
 
 #: What an answer of the wrong shape raises inside `ollama`; pydantic's error is a ValueError.
 _SHAPE = (ValueError, TypeError, AttributeError, KeyError, RecursionError)
@@ -92,14 +93,3 @@ def as_ours(error: Exception, address: str) -> GridLabError:
 def may_be_repeated(error: GridLabError) -> bool:
     """Whether asking again could help: nobody was there, the line broke, or Ollama was busy."""
     return isinstance(error, ModelUnavailable) and error.status in (None, 503)
-
-
-def shown(url: SplitResult) -> str:
-    """The address for people and for the client: no user, no password, no query."""
-    host = url.hostname or ""
-    host = f"[{host}]" if ":" in host else host
-    try:
-        port = "" if url.port is None else f":{url.port}"
-    except ValueError:
-        port = ""
-    return f"{url.scheme}://{host}{port}{url.path.rstrip('/')}"

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from gridlab.errors import ModelAnswerRefused, ModelUnavailable
 from gridlab.llm import loop
-from gridlab.llm.answers import ChatAnswer
+from gridlab.llm.answers import ChatAnswer, Problem
 from gridlab.llm.client import LocalAIClient
 from gridlab.llm.facts import Facts, Language
 from gridlab.llm.guard import check
@@ -26,6 +26,16 @@ MOST_SENTENCES: Final = 8
 LONGEST_SENTENCE: Final = 400
 #: What no text of ours needs and what would lead somebody away, or into markup.
 _FOREIGN: Final = re.compile(r"://|www\.|<|\]\(|`", re.IGNORECASE)
+#: Why nobody could be asked, where the reader's language is not that of `Health.reason`.
+_UNHEALTHY: Final[dict[Language, dict[Problem, str]]] = {
+    "en": {},
+    "pt": {
+        Problem.NOT_LOCAL: "{address} não está nesta máquina e não é consultado",
+        Problem.SILENT: "nada responde em {address}; inicie o Ollama com: ollama serve",
+        Problem.STRANGE: "o que responde em {address} não é o Ollama; corrija o endereço",
+        Problem.EMPTY: "o Ollama em {address} não tem modelo; adicione um: ollama pull gemma3:1b",
+    },
+}
 _LANGUAGE_NAMES: Final = {"en": "English", "pt": "Brazilian Portuguese"}
 SYSTEM: Final = (
     "You write for the user of a grid trading workbench, in {language}. You are given facts and "
@@ -175,6 +185,10 @@ async def awrite(client: LocalAIClient | None, brief: Brief, off: str = "") -> W
     """
     if client is None or off:
         return brief.by_template(off or "no local model is configured")
+    health = await client.ahealth_check()
+    if not health:
+        words = _UNHEALTHY[brief.language].get(health.problem, health.reason)
+        return brief.by_template(words.replace("{address}", health.address))
     try:
         answer = await client.achat_completion(brief.messages(), schema=brief.schema())
         return _checked(answer, brief)

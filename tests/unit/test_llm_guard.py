@@ -63,6 +63,7 @@ def test_given_figures_pass_in_english(text: str) -> None:
         "São 8 ordens (oito) e 42 trades em 24/03/2026, ou 24 de março de 2026, às 12:00.",
         "O preço é US$ 64.987,5 ou 64,99 mil dólares; volatilidade de 1,5 por cento.",
         "uma ordem, alavancagem 3x",
+        "pelo menos 8 ordens",
     ],
 )
 def test_given_figures_pass_in_portuguese(text: str) -> None:
@@ -87,6 +88,10 @@ def test_given_figures_pass_in_portuguese(text: str) -> None:
         "64,987.50 BTC",
         "twenty trades",
         "trades doubled",
+        "trades are doubling",
+        "a tenfold rise",
+        "minus 1.5%",
+        "a negative 1.5%",
         "half of them",
         "a million USDT",
         "RSI(15) is calm",
@@ -122,7 +127,18 @@ def test_anything_else_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["64,987.50 USDT", "0.01234 BTC", "vinte trades", "o dobro", "metade", "64.988,1", "mil USDT"],
+    [
+        "64,987.50 USDT",
+        "0.01234 BTC",
+        "vinte trades",
+        "o dobro",
+        "dobraram",
+        "metade",
+        "menos 8 ordens",
+        "menos de 42",
+        "64.988,1",
+        "mil USDT",
+    ],
 )
 def test_anything_else_is_refused_in_portuguese(text: str) -> None:
     with pytest.raises(ModelAnswerRefused):
