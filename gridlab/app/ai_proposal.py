@@ -20,7 +20,7 @@ from gridlab.errors import InvalidSpec
 from gridlab.grid.preflight import plan_grid
 from gridlab.llm.tasks.grid import Shape
 from gridlab.llm.writing import Written
-from gridlab.money import text
+from gridlab.money import rounding, text
 
 RULES = ("through", "touch")
 #: Candles that are played, and their width: three and a half days.
@@ -65,8 +65,8 @@ class Candidate:
             "startable": self.is_startable,
             "problems": list(self.problems),
             "capital_needed": None if plan is None else text(plan.capital_needed),
-            "profit_per_round_min": None if plan is None else text(plan.profit_min),
-            "profit_per_round_max": None if plan is None else text(plan.profit_max),
+            "profit_per_round_min": None if plan is None else _short(plan.profit_min),
+            "profit_per_round_max": None if plan is None else _short(plan.profit_max),
             "backtests": [
                 {
                     "fill_rule": trial.fill_rule,
@@ -181,3 +181,9 @@ class Trials:
                 )
             )
         return tuple(found)
+
+
+def _short(fraction: Decimal) -> str:
+    """A fraction to eight decimals."""
+    with rounding():
+        return text(fraction.quantize(Decimal("0.00000001")))

@@ -10,7 +10,9 @@ from typing import Any, Final
 from gridlab.llm.facts import Language
 from gridlab.llm.writing import Written
 
-_MARKS: Final = re.compile(r"([\\`*_\[\]|<>~&])|^([#+=-])|(?<=^\d)([.)])")
+_MARKS: Final = re.compile(r"[\\`*_\[\]|<>~&]")
+#: What makes a heading or a list of a line that begins with it.
+_START: Final = re.compile(r"[#+=-]|(\d{1,9})[.)]")
 _BY: Final[dict[Language, tuple[str, str, str]]] = {
     "en": ("Summary by {author}", "Summary by template: {reason}", "To look at"),
     "pt": ("Resumo por {author}", "Resumo por modelo de texto: {reason}", "Pontos de atenção"),
@@ -59,12 +61,12 @@ class Report:
 
 def markdown(report: Report) -> str:
     """The report as Markdown (GitHub's tables); every mark inside a text is escaped."""
-    lines = [f"# {_plain(report.title)}", "", _plain(report.made), ""]
-    lines += [_plain(report.summary.text), "", f"*{_plain(byline(report.summary))}*", ""]
+    lines = [f"# {_plain(report.title)}", "", _line(report.made), ""]
+    lines += [_line(report.summary.text), "", f"*{_plain(byline(report.summary))}*", ""]
     for table in report.tables:
         lines += [f"## {_plain(table.title)}", "", *_markdown_table(table), ""]
     lines += [f"## {_BY[report.language][2]}", ""]
-    lines += [f"- {_plain(point)}" for point in report.points]
+    lines += [f"- {_line(point)}" for point in report.points]
     return "\n".join(lines) + "\n"
 
 
@@ -91,6 +93,15 @@ def byline(summary: Written) -> str:
 def _plain(text: str) -> str:
     """`text` on one line, with nothing that Markdown or HTML would act on."""
     return _MARKS.sub(r"\\\g<0>", " ".join(text.split()))
+
+
+def _line(text: str) -> str:
+    """`_plain`, for the beginning of a line."""
+    plain = _plain(text)
+    if (marked := _START.match(plain)) is None:
+        return plain
+    number = marked[1] or ""
+    return f"{number}\\{plain[len(number) :]}"
 
 
 def _markdown_table(table: Table) -> list[str]:

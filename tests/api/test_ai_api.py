@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from extra import PORTUGUESE, answered, refused
 from flask.testing import FlaskClient
@@ -16,6 +17,8 @@ from gridlab.api import create_app
 from gridlab.app import ai_models
 from gridlab.app.config import load_config
 from gridlab.app.facade import GridLab
+from gridlab.client import Client
+from gridlab.errors import Conflict, ExchangeUnavailable, InvalidConfig
 from gridlab.testing.ollama import LocalOllama, Mode
 
 GRID = {
@@ -261,6 +264,24 @@ def test_a_proposal_stands_beside_the_present_grid(api: FlaskClient, asked: Grid
     assert least["fills"] <= most["fills"]
     after = asked.snapshot.bots["BTCUSDT"]
     assert (after.run, after.levels, after.lines) == (before.run, before.levels, before.lines)
+
+
+def test_the_client_has_the_same_verbs(api: FlaskClient, asked: GridLab) -> None:
+    started(api)
+    wire = httpx.WSGITransport(app=api.application)
+    with Client("http://127.0.0.1", language="pt", transport=wire) as client:
+        report = client.ai_report("daily")
+        assert report["language"] == "pt" and report["markdown"].startswith("# Relatório diário")
+        order = asked.snapshot.bots["BTCUSDT"].open_orders[0]
+        assert order.client_id in client.explain(order.client_id)["text"]
+        assert client.propose_grid("BTCUSDT")["applied"] is False
+        assert client.ai_models()["ollama_status"]["running"] is True
+        with pytest.raises(Conflict, match="the journal has no order"):
+            client.explain("gl-r1-0-99-0")
+        with pytest.raises(InvalidConfig):
+            client.ai_report("pair")
+        with pytest.raises(ExchangeUnavailable, match="not done within -0.001 s"):
+            client.ai_report("daily", within_s=-0.001)
 
 
 def test_what_is_asked_wrongly(api: FlaskClient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -303,3 +304,20 @@ def test_templates_in_both_languages() -> None:
         "O slot 3 compra a 64.870,00 USDT e vende a 65.200,00 USDT; um ciclo rende 0,0301 USDT "
         "após taxas. Ela está no livro de ofertas."
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("1. It is calm", r"1\. It is calm"),
+        ("- calm", r"\- calm"),
+        ("# calm", r"\# calm"),
+        ("== calm", r"\== calm"),
+        ("-7.40 USDT", r"\-7.40 USDT"),
+    ],
+)
+def test_a_summary_cannot_begin_a_list_or_a_heading(text: str, shown: str) -> None:
+    summary = replace(reports.brief_for(REPORT, "en").by_template("x"), sentences=(text,))
+    made = markdown(reports.assemble(REPORT, summary))
+    assert shown in made.splitlines()
+    assert "| -12.50 USDT |" in made  # a cell begins no line
