@@ -27,6 +27,7 @@ from gridlab.llm.tasks.grid import Shape
 from gridlab.llm.tasks.market import KIND as MARKET_KIND
 from gridlab.llm.tasks.reports import ReportKind
 from gridlab.llm.writing import Written
+from gridlab.money import text
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -50,6 +51,17 @@ class Proposed:
     shape: Shape
     is_startable: bool
     written: Written
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able; spacings are percentages, as texts."""
+        return {
+            **self.written.to_dict(),
+            "present_levels": self.present.levels,
+            "present_spacing_perc": text(self.present.spacing * 100),
+            "proposed_levels": self.shape.levels,
+            "proposed_spacing_perc": text(self.shape.spacing * 100),
+            "startable": self.is_startable,
+        }
 
 
 class Desk(Protocol):

@@ -1,7 +1,7 @@
-"""Routes that ask the AI agent's tasks for a text: a report, an explanation, a proposal.
+"""Routes of the AI agent: what it said, and its tasks: a report, an explanation, a proposal.
 
-Each is a job, because a model may think for half a minute. None changes anything: a proposal is
-shown beside the present grid, and whoever wants it starts it like any other grid.
+Each task is a job, because a model may think for half a minute. None changes anything: a proposal
+is shown beside the present grid, and whoever wants it starts it like any other grid.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from flask import Blueprint, Response
 
 from gridlab.api.errors import ApiError, Problem, invalid, language
 from gridlab.api.jobs import accepted, submitted
+from gridlab.api.requests import NoQuery
 from gridlab.api.requests_tools import AiExplainRequest, AiProposeRequest, AiReportRequest
-from gridlab.api.wire import find_instrument, read_body
+from gridlab.api.schemas.ai import AdviceShape, AiProposal, AiReport, AiStatus, AiText
+from gridlab.api.wire import answer, find_instrument, read_body, read_query, stamp_of
 from gridlab.app.facade import GridLab
 from gridlab.domain.market import Market
 from gridlab.domain.orders import ClientId
@@ -21,6 +23,11 @@ _PAIR = "pair"
 
 def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
     """Put the routes of the AI agent on `blueprint`."""
+
+    @blueprint.get("/api/ai/status")
+    def ai_status() -> Response:
+        read_query(NoQuery)
+        return answer(_status(lab))
 
     @blueprint.post("/api/ai/report")
     def ai_report() -> Response:
@@ -59,6 +66,33 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
                 lambda: lab.submit_proposal(asked.symbol, asked.market_type, language=tongue)
             ),
         )
+
+
+def _status(lab: GridLab) -> AiStatus:
+    section, agent = lab.settings.config.ai_agent, lab.ai_agent
+    texts = {} if agent is None else agent.texts
+    reports = {} if agent is None else agent.reports
+    proposals = {} if agent is None else agent.proposals
+    return AiStatus(
+        enabled=agent is not None,
+        features=section.features.model_dump(),
+        analysis_interval_minutes=float(section.analysis_interval_minutes),
+        optimization_interval_hours=float(section.optimization_interval_hours),
+        analyses=[
+            AiText.model_validate({**text.to_dict(), "symbol": symbol})
+            for (_, symbol), text in sorted(texts.items())
+        ],
+        reports=[
+            AiReport.model_validate({**report.to_dict(), "symbol": ""})
+            for report in reports.values()
+        ],
+        proposals=[
+            AiProposal.model_validate({**found.to_dict(), "symbol": symbol})
+            for symbol, found in sorted(proposals.items())
+        ],
+        advice=[AdviceShape.of(advice) for advice in lab.advice()],
+        **stamp_of(lab.snapshot).parts,
+    )
 
 
 def _check_pair(lab: GridLab, symbol: str) -> None:

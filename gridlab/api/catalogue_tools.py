@@ -28,6 +28,7 @@ from gridlab.api.requests_tools import (
     TabularRequest,
     TextRequest,
 )
+from gridlab.api.schemas.ai import AiStatus
 from gridlab.api.schemas.checks import AiModelsTest, ConnectionTest, ShadowTest, SymbolValidation
 from gridlab.api.schemas.control import Killed, KillState, Preflight, Revived
 from gridlab.api.schemas.debug import CacheCleared, ConfigView, LogEntry, Performance
@@ -182,8 +183,14 @@ _JOBS: Final[dict[str, Route]] = {
         example={"job_id": "0123456789abcdef"},
     ),
 }
-#: They may keep a model busy for half a minute, so who only reads may not ask for them.
+#: The tasks may keep a model busy for half a minute, so who only reads may not ask for them.
 _AI: Final[dict[str, Route]] = {
+    "ai_status": Route(
+        scope=Scope.READ,
+        tag="models",
+        summary="What the AI agent said of its own accord, and what it advises",
+        answer=AiStatus,
+    ),
     "ai_report": Route(
         scope=Scope.TRADE,
         tag="models",

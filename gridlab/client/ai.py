@@ -36,6 +36,10 @@ class AiVerbs(ABC):
             self._send("GET", "/api/test/ai_models", None, timeout=MODELS_TIMEOUT_S)
         )
 
+    def ai_status(self) -> Json:
+        """What the AI agent said of its own accord, and what it advises."""
+        return self._checked(self._send("GET", "/api/ai/status", None, timeout=_POST_TIMEOUT_S))
+
     def ai_report(self, kind: str, symbol: str = "", *, within_s: float = 120.0) -> Json:
         """A `daily`, `performance` or (with `symbol`) `pair` report, as Markdown and HTML too.
 

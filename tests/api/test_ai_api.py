@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +267,46 @@ def test_a_proposal_stands_beside_the_present_grid(api: FlaskClient, asked: Grid
     assert (after.run, after.levels, after.lines) == (before.run, before.levels, before.lines)
 
 
+def test_what_the_agent_said_of_its_own_accord(tmp_path: Path, ollama: LocalOllama) -> None:
+    ollama.mode = Mode.INVENTS_NUMBERS
+    config = config_for(ollama.url)
+    often = {
+        "analysis_interval_minutes": Decimal("0.002"),
+        "optimization_interval_hours": Decimal("0.0001"),
+    }
+    quick = config.model_copy(update={"ai_agent": config.ai_agent.model_copy(update=often)})
+    with GridLab(tmp_path, config=quick, speed=50, first_bot="BTCUSDT") as lab:
+        client = create_app(lab).test_client()
+        first = answered(client.get("/api/ai/status"))
+        assert first["enabled"] is True and first["features"]["market_analysis"] is True
+        until = time.monotonic() + 20
+        while not ((said := answered(client.get("/api/ai/status")))["proposals"]):
+            assert time.monotonic() < until
+            time.sleep(0.1)
+    (analysis,) = said["analyses"]
+    assert (analysis["symbol"], analysis["author"]) == ("BTCUSDT", "template")
+    assert analysis["template_reason"] and "987654" not in analysis["text"]
+    assert said["proposals"][0]["present_levels"] == 10
+    for advice in said["advice"]:
+        assert float(advice["least"]) <= float(advice["value"]) <= float(advice["most"])
+        assert advice["source"] == "ai:template" and advice["expires_at"] > advice["created_at"]
+
+
+def test_an_agent_that_is_switched_off_is_not_there(tmp_path: Path) -> None:
+    config = load_config(None)
+    off = config.model_copy(
+        update={"ai_agent": config.ai_agent.model_copy(update={"enabled": False})}
+    )
+    with GridLab(tmp_path, config=off) as lab:
+        client = create_app(lab).test_client()
+        said = answered(client.get("/api/ai/status"))
+        assert said["enabled"] is False and said["advice"] == said["analyses"] == []
+        agents = answered(client.get("/api/metrics"))["multi_agent"]["agents"]
+        assert agents["ai_agent"]["status"] == "unavailable"
+        report = lab.ai_report("daily")
+        assert report.summary.refusal == "ai_agent.enabled is false in the configuration"
+
+
 def test_the_client_has_the_same_verbs(api: FlaskClient, asked: GridLab) -> None:
     started(api)
     wire = httpx.WSGITransport(app=api.application)
@@ -275,6 +316,7 @@ def test_the_client_has_the_same_verbs(api: FlaskClient, asked: GridLab) -> None
         order = asked.snapshot.bots["BTCUSDT"].open_orders[0]
         assert order.client_id in client.explain(order.client_id)["text"]
         assert client.propose_grid("BTCUSDT")["applied"] is False
+        assert client.ai_status()["enabled"] is True
         assert client.ai_models()["ollama_status"]["running"] is True
         with pytest.raises(Conflict, match="the journal has no order"):
             client.explain("gl-r1-0-99-0")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -206,6 +207,7 @@ def cycle_in(graph: dict[str, set[str]]) -> list[str] | None:
     return None
 
 
+@cache
 def all_edges() -> list[Edge]:
     names = frozenset(MODULES)
     return [
