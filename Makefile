@@ -10,6 +10,10 @@ ARGS =
 # How many fault schedules `make sim` and `make campaign` play.
 SCHEDULES = 20000
 CAMPAIGN = 200000
+# Days of three symbols that `make campaign` plays through backtest, replay and twin, of a folder with
+# a SYMBOL-1m.parquet of each (BTCUSDT, ETHUSDT, SOLUSDT); the bundled recordings have eight.
+PARITY_DATA =
+PARITY_DAYS = 8
 # How many generated requests `make fuzz` sends to each operation of the API.
 FUZZ = 10000
 # How many pytest workers run at once.
@@ -25,7 +29,7 @@ help:
 	@echo 'make check     lint, format, types and the fast tests, under a minute'
 	@echo 'make bench     speed and memory of the core'
 	@echo 'make sim       the fault simulation, SCHEDULES=$(SCHEDULES)'
-	@echo 'make campaign  the long fault simulation, CAMPAIGN=$(CAMPAIGN), and ten minutes on the twin'
+	@echo 'make campaign  the long fault simulation, CAMPAIGN=$(CAMPAIGN), ten minutes on the twin, parity'
 	@echo 'make fuzz      generated requests to every operation of the API, FUZZ=$(FUZZ) each'
 	@echo 'make clean     remove .venv and all caches; your data directory stays'
 
@@ -53,6 +57,8 @@ sim: install-all
 campaign: install-all
 	GRIDLAB_SIM_SCHEDULES=$(CAMPAIGN) $(RUN) -m pytest -n $(JOBS) --timeout 0 tests/simulation
 	GRIDLAB_TWIN_SECONDS=600 $(RUN) -m pytest --timeout 0 tests/twin/test_trading_long.py
+	GRIDLAB_PARITY_DATA=$(PARITY_DATA) GRIDLAB_PARITY_DAYS=$(PARITY_DAYS) \
+	    $(RUN) -m pytest tests/twin/test_parity.py
 
 fuzz: install-all
 	GRIDLAB_FUZZ_EXAMPLES=$(FUZZ) $(RUN) -m pytest -n $(JOBS) --timeout 0 tests/api/test_fuzz.py

@@ -31,7 +31,9 @@ from gridlab.domain.orders import OrderType, Side, VenueStatus
 from gridlab.errors import Conflict, ExchangeUnavailable, NotFound
 from gridlab.exchange.base import Accepted, Exchange, FuturesExchange, RejectCode, Unknown
 from gridlab.exchange.binance.futures import BinanceFutures
+from gridlab.exchange.binance.spot import BinanceSpot
 from gridlab.exchange.binance.transport import NOT_SENT
+from gridlab.exchange.binance.user_stream import SpotUserStream
 from gridlab.testing.twin import RunningTwin, running_twin
 
 D = Decimal
@@ -451,6 +453,35 @@ def test_not_one_request_leaves_during_a_ban(market: Market) -> None:
 
     with running_twin(symbols=(SYMBOL,)) as own:
         play(own, market, work)
+
+
+@pytest.mark.parametrize("where", ["subscription", "handshake"])
+def test_a_ban_that_a_socket_tells_of_silences_requests_too(where: str) -> None:
+    """Found by the long run: the user stream was refused, and requests went on all the same."""
+
+    async def work(desk: Desk) -> None:
+        transport = desk.account.transport
+        stream = SpotUserStream(transport, lambda _: None, lambda _: None, SystemClock())
+        if where == "subscription":
+            desk.inject("banned", "WS", path="userDataStream.subscribe.signature", ms=20_000)
+        else:
+            await desk.account.ping()
+            stranger = new_transport(desk.twin)  # the same address, and nobody told us
+            desk.inject("banned", ms=20_000)
+            other = Desk(desk.twin, BinanceSpot(stranger), "t0")
+            assert refused(await other.account.place(other.request())) == "-1003"
+            await stranger.close()
+        with pytest.raises(ExchangeUnavailable):
+            await stream.open()
+        assert 15_000 < desk.account.banned_until_ms - SystemClock().now_ms() < 22_000
+        asked = desk.twin.account()["requests_in_ban"]
+        assert refused(await desk.account.place(desk.request())) == NOT_SENT
+        with pytest.raises(ExchangeUnavailable, match="refuses every request until"):
+            await stream.open()
+        assert desk.twin.account()["requests_in_ban"] == asked
+
+    with running_twin(symbols=(SYMBOL,)) as own:
+        play(own, Market.SPOT, work)
 
 
 @pytest.mark.parametrize("market", MARKETS)

@@ -12,6 +12,7 @@ from typing import Any
 
 from gridlab.errors import ExchangeUnavailable, InvalidNumber
 from gridlab.money import ZERO, parse
+from gridlab.money import text as shortest
 
 
 def record(value: Any, where: str) -> Mapping[str, Any]:
@@ -39,6 +40,15 @@ def number(entry: Mapping[str, Any], name: str, where: str) -> Decimal:
 def number_or_zero(entry: Mapping[str, Any], name: str, where: str) -> Decimal:
     """As `number`, zero where the field is missing, null or empty."""
     return ZERO if entry.get(name) in (None, "") else number(entry, name, where)
+
+
+def step(entry: Mapping[str, Any], name: str, where: str) -> Decimal:
+    """As `number`, in its shortest digits: prices and quantities made of steps take theirs.
+
+    The venue writes 0.01000000 and a recording's rules 0.01; a grid's commands are the same bytes
+    in every mode.
+    """
+    return parse(shortest(number(entry, name, where)), name)
 
 
 def whole(entry: Mapping[str, Any], name: str, where: str) -> int:

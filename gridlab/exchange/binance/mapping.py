@@ -20,6 +20,7 @@ from gridlab.exchange.binance.fields import (
     number,
     record,
     rows,
+    step,
     text,
     unusable,
     whole,
@@ -189,8 +190,8 @@ def instrument(payload: Any, market: Market) -> Instrument:
         market=market,
         base=named(entry, "baseAsset", where),
         quote=named(entry, "quoteAsset", where),
-        tick_size=number(prices, "tickSize", where),
-        lot_size=number(lots, "stepSize", where),
+        tick_size=step(prices, "tickSize", where),
+        lot_size=step(lots, "stepSize", where),
         min_notional=number(
             notional, "notional" if "notional" in notional else "minNotional", where
         ),

@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from gridlab.clock import Clock
 from gridlab.errors import ExchangeUnavailable
@@ -49,10 +49,25 @@ Dial: TypeAlias = Callable[[], Awaitable[ClientConnection]]
 Receive: TypeAlias = Callable[[str | bytes], None]
 
 
+class SocketRefused(ExchangeUnavailable):
+    """The venue answered a connection with something else, as it does under a ban.
+
+    Args:
+        status, headers, body: of that answer.
+    """
+
+    def __init__(
+        self, words: str, status: int, headers: Mapping[str, str], body: bytes | bytearray
+    ) -> None:
+        self.status, self.headers, self.body = status, headers, bytes(body)
+        super().__init__(words)
+
+
 async def open_socket(address: str) -> ClientConnection:
     """A connection to `address`.
 
     Raises:
+        SocketRefused: the venue answers, and not with a connection.
         ExchangeUnavailable: there is none to be had.
     """
     try:
@@ -65,6 +80,14 @@ async def open_socket(address: str) -> ClientConnection:
             max_size=8 * 2**20,
             proxy=None,
         )
+    except InvalidStatus as error:
+        answer = error.response
+        raise SocketRefused(
+            f"no connection to {address.partition('?')[0]}: the venue answers {answer.status_code}",
+            answer.status_code,
+            dict(answer.headers.raw_items()),
+            answer.body or b"",
+        ) from error
     except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
         raise ExchangeUnavailable(
             f"no connection to {address.partition('?')[0]}: {str(error) or type(error).__name__}"

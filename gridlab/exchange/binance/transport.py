@@ -136,6 +136,14 @@ class PublicTransport:
         until_ms = self._throttles[market].weight.silence.banned_until_ms
         return until_ms if until_ms > self.clock.now_ms() else 0
 
+    def note_refusal(self, market: Market, answer: Answer) -> None:
+        """Keep the silence that a refusal asks for which did not come by a request of ours.
+
+        A ban is one for all ways to the venue: who hears of it on a socket sends no request either.
+        """
+        reaction = codes.reaction(market, answer.status, answer.code, answer.message)
+        self._throttles[market].react(answer, reaction, self._clocks[market].offset_ms)
+
     def server_now_ms(self, market: Market) -> int:
         """The venue's time, as far as is known."""
         return self._clocks[market].now_ms()

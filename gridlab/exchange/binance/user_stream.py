@@ -21,8 +21,9 @@ from websockets.exceptions import ConnectionClosed
 from gridlab.clock import Clock
 from gridlab.domain.market import Market
 from gridlab.errors import ExchangeUnavailable
+from gridlab.exchange.binance.client import Answer
 from gridlab.exchange.binance.endpoints import Endpoints
-from gridlab.exchange.binance.stream import LIFE_MS, Stream, open_socket
+from gridlab.exchange.binance.stream import LIFE_MS, SocketRefused, Stream, open_socket
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ class Signer(Protocol):
     async def sync_clock(self, market: Market) -> int: ...
 
     def banned_until_ms(self, market: Market) -> int: ...
+
+    def note_refusal(self, market: Market, answer: Answer) -> None: ...
 
 
 class KeyHolder(Protocol):
@@ -99,25 +102,34 @@ class SpotUserStream:
         if until_ms := self._signer.banned_until_ms(Market.SPOT):
             # To connect and to subscribe are requests too, and a ban forbids all of them.
             raise ExchangeUnavailable(f"the venue refuses every request until {until_ms} (UTC ms)")
-        connection = await open_socket(self._signer.endpoints.ws_api_spot)
+        connection = await self._connected()
         try:
-            error = await self._subscribe(connection)
-            if error is not None and error.get("code") == _CLOCK:
+            refusal = await self._subscribe(connection)
+            if refusal is not None and refusal.code == _CLOCK:
                 await self._signer.sync_clock(Market.SPOT)
-                error = await self._subscribe(connection)
+                refusal = await self._subscribe(connection)
         except BaseException:
             await connection.close()
             raise
-        if error is not None:
+        if refusal is not None:
+            self._signer.note_refusal(Market.SPOT, refusal)
             await connection.close()
             raise ExchangeUnavailable(
-                f"the spot user stream was refused: {error.get('code')} {error.get('msg')}; if it "
+                f"the spot user stream was refused: {refusal.code} {refusal.message}; if it "
                 "stays so, look into the key's permissions and its list of addresses"
             )
         return connection
 
-    async def _subscribe(self, connection: ClientConnection) -> dict[str, Any] | None:
-        """Ask for the events of the account; None when they flow, else the venue's error."""
+    async def _connected(self) -> ClientConnection:
+        try:
+            return await open_socket(self._signer.endpoints.ws_api_spot)
+        except SocketRefused as error:
+            refusal = Answer(error.status, error.headers, _decoded(error.body))
+            self._signer.note_refusal(Market.SPOT, refusal)
+            raise
+
+    async def _subscribe(self, connection: ClientConnection) -> Answer | None:
+        """Ask for the events of the account; None when they flow, else what the venue says."""
         number = next(self._numbers)
         params = await self._signer.signed_ws_params(Market.SPOT, {})
         method = "userDataStream.subscribe.signature"
@@ -134,7 +146,7 @@ class SpotUserStream:
             raise ExchangeUnavailable(
                 f"no answer to the spot user stream's subscription: {error or 'too late'}"
             ) from error
-        return None if answer.get("status") == 200 else answer.get("error") or answer
+        return None if answer.get("status") == 200 else _refusal(answer)
 
     def _receive(self, message: str | bytes) -> None:
         self._take(json.loads(message))
@@ -210,6 +222,25 @@ class FuturesUserStream:
             self.stream.renew("the venue's server shuts down")
         else:
             self._on_event(event)
+
+
+def _refusal(message: dict[str, Any]) -> Answer:
+    """An error on the WebSocket API, as the same error by a request would look."""
+    status, error = message.get("status"), message.get("error")
+    data = error.get("data") if isinstance(error, dict) else None
+    headers = {}
+    if isinstance(data, dict) and isinstance(until_ms := data.get("retryAfter"), int):
+        wait_ms = until_ms - int(data.get("serverTime") or until_ms)
+        headers["Retry-After"] = str(max(1, -(-wait_ms // 1000)))
+    return Answer(status if isinstance(status, int) else 400, headers, error or message)
+
+
+def _decoded(body: bytes) -> Any:
+    """The JSON in `body`; None when it is none."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
 
 
 def _typed(params: dict[str, str]) -> dict[str, str | int]:
