@@ -126,7 +126,7 @@ class LocalAIClient:
             return unhealthy(Problem.NOT_LOCAL, self.address)
         began_s = monotonic_s()
         try:
-            models = await asyncio.wait_for(self._tags(), min(LIST_S, self.timeout_s))
+            models = await asyncio.wait_for(self._tags(), LIST_S)
         except TimeoutError:
             return unhealthy(Problem.SILENT, self.address)
         except (ModelUnavailable, ModelAnswerRefused) as error:
@@ -220,7 +220,10 @@ class LocalAIClient:
                 )
             parsed = None if schema is None else read(text, schema)
             took_ms = _since_ms(began_s)
-            return ChatAnswer(text, chosen.model_name, took_ms, parsed, reply.eval_count, is_cut)
+            tokens = reply.eval_count
+            if tokens is not None and not 0 <= tokens <= _MOST_ANSWER_BYTES:
+                tokens = None  # more than the bytes that were read
+            return ChatAnswer(text, chosen.model_name, took_ms, parsed, tokens, is_cut)
 
         return await self._in_time(answered(), began_s)
 
@@ -244,7 +247,8 @@ class LocalAIClient:
             while (piece := loop.wait(_next(parts))) is not None:
                 yield piece
         finally:
-            loop.wait(_close(parts))
+            # Not waited for: a stream that was forgotten is ended by whichever thread finds it.
+            loop.leave(_close_when_still(parts))
 
     async def astream(
         self,
@@ -390,6 +394,17 @@ def _listed(health: Health) -> tuple[str, ...]:
 
 async def _next(parts: AsyncIterator[T]) -> T | None:
     return await anext(parts, None)
+
+
+async def _close_when_still(parts: Any) -> None:
+    """End a stream once the step that was just cancelled has let go of it."""
+    while True:
+        try:
+            await parts.aclose()
+        except RuntimeError:  # it is still in that step
+            await asyncio.sleep(0.01)
+        else:
+            return
 
 
 async def _close(parts: Any) -> None:

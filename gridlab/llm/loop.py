@@ -41,9 +41,9 @@ def wait(work: Coroutine[Any, Any, T], still_wanted: Callable[[], None] | None =
         raise
 
 
-async def apart(work: Coroutine[Any, Any, T]) -> T:
-    """What `work` returns, run in the other loop; this one only waits. Cancelling cancels both."""
-    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, _loop()))
+def leave(work: Coroutine[Any, Any, None]) -> None:
+    """Have `work` done and do not wait: for endings, which may come from any thread."""
+    asyncio.run_coroutine_threadsafe(work, _loop())
 
 
 def _loop() -> asyncio.AbstractEventLoop:

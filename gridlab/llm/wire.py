@@ -79,7 +79,9 @@ def as_ours(error: Exception, address: str) -> GridLabError:
         said = f"{error.error!s:.200}"
         if 300 <= error.status_code < 400:
             return ModelAnswerRefused(f"{address} sends elsewhere, which is not followed")
-        return ModelUnavailable(f"Ollama at {address} says: {said}", status=error.status_code)
+        remedy = "; add it with: ollama pull NAME" if error.status_code == 404 else ""
+        words = f"Ollama at {address} says: {said}{remedy}"
+        return ModelUnavailable(words, status=error.status_code)
     if isinstance(error, (OSError, httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)):
         return ModelUnavailable(
             f"nothing answers at {address} ({type(error).__name__}); start Ollama with: "

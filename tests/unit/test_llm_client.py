@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import socket
 import threading
 import time
@@ -283,6 +284,25 @@ def test_leaving_a_stream_closes_the_connection(ollama: LocalOllama) -> None:
         assert piece == "word "
         break
     assert ollama.left.wait(3)
+
+
+def test_an_interrupt_ends_a_stream_that_hangs(ollama: LocalOllama) -> None:
+    ollama.mode = Mode.HANGS
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.4)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(client_of(ollama, timeout_s=30.0).stream(ASK, "gemma3:1b"))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert ollama.left.wait(3)
+    ollama.mode = Mode.HONEST
+    assert client_of(ollama).chat_completion(ASK).text  # the loop is free for others
 
 
 def test_cancelling_the_task_closes_the_connection(ollama: LocalOllama) -> None:
