@@ -12,6 +12,9 @@ from typing import Any, Final
 from gridlab.api.catalogue import Route
 from gridlab.api.requests import GridRequest, MarketQuery
 from gridlab.api.requests_tools import (
+    AiExplainRequest,
+    AiProposeRequest,
+    AiReportRequest,
     BacktestRequest,
     EventsQuery,
     FillsQuery,
@@ -25,6 +28,7 @@ from gridlab.api.requests_tools import (
     TabularRequest,
     TextRequest,
 )
+from gridlab.api.schemas.ai import AiStatus
 from gridlab.api.schemas.checks import AiModelsTest, ConnectionTest, ShadowTest, SymbolValidation
 from gridlab.api.schemas.control import Killed, KillState, Preflight, Revived
 from gridlab.api.schemas.debug import CacheCleared, ConfigView, LogEntry, Performance
@@ -117,8 +121,9 @@ _CHECKS: Final[dict[str, Route]] = {
     "test_ai_models": Route(
         scope=Scope.READ,
         tag="checks",
-        summary="Ask the configured Ollama which models it has",
+        summary="Ask each configured model that Ollama has one short question",
         answer=AiModelsTest,
+        errors=(429,),
     ),
     "test_sentiment": Route(
         scope=Scope.READ,
@@ -176,6 +181,45 @@ _JOBS: Final[dict[str, Route]] = {
         answer=JobShape,
         errors=(202, 404, 409),
         example={"job_id": "0123456789abcdef"},
+    ),
+}
+#: The tasks may keep a model busy for half a minute, so who only reads may not ask for them.
+_AI: Final[dict[str, Route]] = {
+    "ai_status": Route(
+        scope=Scope.READ,
+        tag="models",
+        summary="What the AI agent said of its own accord, and what it advises",
+        answer=AiStatus,
+    ),
+    "ai_report": Route(
+        scope=Scope.TRADE,
+        tag="models",
+        summary="Write a daily, pair or performance report, as a job; changes nothing",
+        body=AiReportRequest,
+        answer=JobShape,
+        status=202,
+        errors=(404, 429),
+        example={"kind": "daily"},
+    ),
+    "ai_explain": Route(
+        scope=Scope.TRADE,
+        tag="models",
+        summary="Explain from the journal why an order was placed, as a job",
+        body=AiExplainRequest,
+        answer=JobShape,
+        status=202,
+        errors=(429,),
+        example={"order": "gl-r1-0-0-0"},
+    ),
+    "ai_propose": Route(
+        scope=Scope.TRADE,
+        tag="models",
+        summary="Propose another grid beside the present one, as a job; applies nothing",
+        body=AiProposeRequest,
+        answer=JobShape,
+        status=202,
+        errors=(404, 429),
+        example=_SYMBOL,
     ),
 }
 _CONTROL: Final[dict[str, Route]] = {
@@ -279,5 +323,5 @@ _INSIDE: Final[dict[str, Route]] = {
 
 #: Endpoint name to its route.
 TOOL_ROUTES: Final[Mapping[str, Route]] = MappingProxyType(
-    {**_INDICATORS, **_MODELS, **_CHECKS, **_JOBS, **_CONTROL, **_RECORDS, **_INSIDE}
+    {**_INDICATORS, **_MODELS, **_AI, **_CHECKS, **_JOBS, **_CONTROL, **_RECORDS, **_INSIDE}
 )

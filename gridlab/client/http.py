@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 import httpx
 
+from gridlab.client.ai import AiVerbs
 from gridlab.client.events import StreamEvent, follow
 from gridlab.client.refusals import refusal
 from gridlab.errors import ExchangeUnavailable, InvalidInput
@@ -28,7 +29,7 @@ READ_TIMEOUT_S = 5.0
 WRITE_TIMEOUT_S = 30.0
 
 
-class Client:
+class Client(AiVerbs):
     """A connection to one running engine.
 
     Args:

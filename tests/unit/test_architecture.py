@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,7 +63,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "data": ("numpy", "pandas", "pyarrow", "httpx", "tqdm", "zstandard"),
     "research": ("numpy", "numba", "pandas", "talib", "plotly", "optuna", "tqdm", "distributed"),
     "sentiment": ("onnxruntime", "tokenizers", "praw", "numpy"),
-    "llm": ("ollama",),
+    "llm": ("ollama", "httpx"),
     "rl": ("gymnasium", "onnxruntime", "numpy"),
     "app": ("yaml", "pydantic", "pydantic_core", "psutil"),
     "api": ("flask", "werkzeug", "pydantic", "pydantic_core", "prometheus_client"),
@@ -206,6 +207,7 @@ def cycle_in(graph: dict[str, set[str]]) -> list[str] | None:
     return None
 
 
+@cache
 def all_edges() -> list[Edge]:
     names = frozenset(MODULES)
     return [
@@ -235,6 +237,44 @@ def test_no_module_imports_itself_round_about() -> None:
             graph.setdefault(edge.source, set()).add(inner)
     cycle = cycle_in(graph)
     assert cycle is None, " -> ".join(cycle or ())
+
+
+#: Who gives advice, by whatever road: law 7.
+ADVISERS = ("llm", "sentiment", "domain.advice", "agents.ai", "agents.ai_facts", "agents.pool")
+#: Where an order could be made or sent.
+ORDER_PATH = ("grid", "exchange", "agents.trader", "agents.bot", "agents.live", "app", "api")
+#: What candles and indicators stand on: types and the counting of requests.
+NO_ORDERS = ("exchange.base", "exchange.budgets", "exchange.weight_budget", "exchange.order_budget")
+
+
+def reached_from(places: tuple[str, ...]) -> dict[str, str]:
+    """Every module that `places` import, directly or through others, and who imported it first."""
+    graph: dict[str, set[str]] = {}
+    for edge in all_edges():
+        if edge.target.startswith(f"{PACKAGE}."):
+            graph.setdefault(edge.source, set()).add(edge.target.removeprefix(f"{PACKAGE}."))
+    waiting = [name for name in MODULES if is_within(name, places)]
+    found = dict.fromkeys(waiting, "")
+    while waiting:
+        name = waiting.pop()
+        for target in graph.get(name, ()):
+            if target not in found:
+                found[target] = name
+                waiting.append(target)
+    return found
+
+
+def test_advice_cannot_reach_an_order() -> None:
+    """Law 7, for the whole of what an adviser imports and not for its own lines alone."""
+    found = reached_from(ADVISERS)
+    assert "llm.client" in found and "agents.ai" in found
+    touched = {
+        name: by
+        for name, by in found.items()
+        if is_within(name, ORDER_PATH) and not is_within(name, NO_ORDERS)
+    }
+    assert "grid.preflight" in reached_from(("agents.decisions",)), "the search sees nothing"
+    assert not touched, f"advisers reach the order path (module: imported by): {touched}"
 
 
 def test_layers_depend_downwards_only() -> None:
