@@ -11,6 +11,8 @@
     ├── Conflict                  true request, wrong state (already running, other owner)
     │   └── LeaseHeld             another process owns this account
     ├── ExchangeUnavailable       a read from the venue failed; nothing was changed
+    ├── ModelUnavailable          no local model answered: none there, too slow, or busy
+    ├── ModelAnswerRefused        a local model answered what cannot be used
     ├── StorageError              the disk refused or the books are damaged
     │   ├── JournalCorrupt        the hash chain does not verify
     │   └── JournalMismatch       replay gave other commands than the journal holds
@@ -74,6 +76,23 @@ class LeaseHeld(Conflict):
 
 class ExchangeUnavailable(GridLabError):
     """A read from the venue failed; nothing was changed."""
+
+
+class ModelUnavailable(GridLabError):
+    """No local model answered: none is there, it took too long, it is busy or it failed.
+
+    Args:
+        status: the HTTP status, when something answered at all; -1 for an error told within a
+            stream of parts.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class ModelAnswerRefused(GridLabError):
+    """A local model answered what cannot be used: too long, misshapen, or figures of its own."""
 
 
 class StorageError(GridLabError):

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from gridlab.api.security import is_loopback
 from gridlab.clock import monotonic_s
+from gridlab.domain.hosts import is_loopback
 
 #: Seconds for connecting, and again for each part of the answer.
 TIMEOUT_S: Final = 1.5
