@@ -32,6 +32,7 @@ BLOCKS = {
 MAX_LETTERS = 4_000
 MAX_WORDS = 256
 MAX_WORD_LETTERS = 40
+MAX_SIGNS = 6
 _KNOWN_WORDS = 50_000
 _NEGATION_REACH = 3
 _NOUN_REACH = 2
@@ -41,7 +42,8 @@ _PART = re.compile(
     r"|(?P<num>[+-]?\d[\d.,]*[kmbtx]?\b)|(?P<word>[^\W\d_]+(?:['’][^\W\d_]+)?)"
     r"|(?P<mark>[!?:;…|]|[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff])"
 )
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_HIDDEN = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0e\ufe0f\ufeff]+")
 DENSE = (
     *("positive", "negative", "net", "net_share", "hits", "words", "url", "user", "cash", "percent"),
     *("money", "number", "exclaims", "asks", "first_person", "shouts", "portuguese", "colon"),
@@ -54,13 +56,26 @@ _FIRST_PERSON = frozenset("i me my mine im ive we our us eu meu minha meus minha
 
 
 class Features(NamedTuple):
-    """Ids of the hashed features of one text, repeats included, and the dense figures."""
+    """What is known of one text before any model.
+
+    Args:
+        ids: rows of the hashed features, repeats included.
+        dense: the figures that DENSE names.
+        signs: (word, weight) of up to MAX_SIGNS words of the lexicon, weight as meant here: after a
+            negation it is turned.
+        language: `en` or `pt`.
+        has_words: whether there is anything to judge.
+    """
 
     ids: NDArray[np.int32]
     dense: NDArray[np.float32]
+    signs: tuple[tuple[str, float], ...]
+    language: str
+    has_words: bool
 
 
 class _Word(NamedTuple):
+    text: str
     ids: tuple[int, ...]
     core: int
     weight: float
@@ -69,10 +84,10 @@ class _Word(NamedTuple):
 
 def clean(text: str) -> str:
     """`text` without control and direction signs, NULs or lone surrogates, cut to MAX_LETTERS."""
-    text = _CONTROLS.sub(" ", text[: 2 * MAX_LETTERS])
+    text = text[: 2 * MAX_LETTERS]
     if not text.isascii():
-        text = text.encode("utf-8", "ignore").decode("utf-8")
-    return text[:MAX_LETTERS]
+        text = _HIDDEN.sub("", text).encode("utf-8", "ignore").decode("utf-8")
+    return _CONTROLS.sub(" ", text)[:MAX_LETTERS]
 
 
 def parts(text: str) -> list[tuple[str, str]]:
@@ -118,7 +133,18 @@ class Featurizer:
         for core in (*cores, 0x1F83D9AB):
             ids.append(_row("pair", before * 0x9E3779B1 ^ core * 0xC2B2AE35))
             before = core
-        return Features(np.array(ids, np.int32), _dense(text, found, words, flips, language))
+        signs = [
+            (word.text, -word.weight if flip else word.weight)
+            for word, flip in zip(words, flips, strict=True)
+            if word.weight
+        ]
+        return Features(
+            np.array(ids, np.int32),
+            _dense(text, found, words, flips, language),
+            tuple(signs[:MAX_SIGNS]),
+            language,
+            any(kind in ("word", "cash") or word > "\u2600" for kind, word in found),
+        )
 
     def _look_up(self, found: Sequence[tuple[str, str]], language: str) -> list[_Word]:
         if len(self._words) > _KNOWN_WORDS:
@@ -152,7 +178,7 @@ def _describe(word: str, kind: str, language: str) -> _Word:
     if kind not in ("word", "mark"):
         core = crc32(f"k:{kind}".encode())
         names = (_row("word", crc32(f"w:{word}".encode())),) if kind == "cash" else ()
-        return _Word((_row("concept", core), *names), core, 0.0, "")
+        return _Word(word, (_row("concept", core), *names), core, 0.0, "")
     concept = lexicon().find(word, language)
     core = crc32((f"c:{concept.number}" if concept else f"s:{stem(word, language)}").encode())
     surface = crc32(f"{'p' if language == 'pt' else 'w'}:{word}".encode())
@@ -163,7 +189,7 @@ def _describe(word: str, kind: str, language: str) -> _Word:
         for at in range(max(0, len(padded) - size + 1))
     ]
     ids = (_row("concept", core), _row("word", surface), *(_row("letters", gram) for gram in grams))
-    return _Word(ids, core, *_tone(concept))
+    return _Word(word.replace("_", " "), ids, core, *_tone(concept))
 
 
 def _tone(concept: Concept | None) -> tuple[float, str]:

@@ -11,6 +11,7 @@ own. Knows no model.
 from __future__ import annotations
 
 import csv
+import hashlib
 import unicodedata
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -117,6 +118,16 @@ def _portuguese_stem(word: str) -> str:
     return word
 
 
+def _source() -> str:
+    return files("gridlab.sentiment.words").joinpath("lexicon.csv").read_text("utf-8")
+
+
+@cache
+def lexicon_hash() -> str:
+    """The SHA-256 of the lexicon's text: a model's features mean nothing under another one."""
+    return hashlib.sha256(_source().encode()).hexdigest()
+
+
 @cache
 def lexicon() -> Lexicon:
     """The lexicon of the package, read once."""
@@ -124,8 +135,7 @@ def lexicon() -> Lexicon:
     stems: dict[str, dict[str, Concept]] = {language: {} for language in LANGUAGES}
     phrases: dict[str, dict[str, list[tuple[str, ...]]]] = {name: {} for name in LANGUAGES}
     spoken: dict[str, dict[int, list[str]]] = {language: {} for language in LANGUAGES}
-    source = files("gridlab.sentiment.words").joinpath("lexicon.csv").read_text("utf-8")
-    for number, row in enumerate(csv.DictReader(source.splitlines())):
+    for number, row in enumerate(csv.DictReader(_source().splitlines())):
         figure = row["weight"].rstrip("nidhbuv")
         concept = Concept(number, float(figure or 0), row["weight"].removeprefix(figure))
         for language in LANGUAGES:
