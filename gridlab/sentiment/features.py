@@ -35,12 +35,12 @@ MAX_WORD_LETTERS = 40
 MAX_SIGNS = 6
 _KNOWN_WORDS = 50_000
 _NEGATION_REACH = 3
-_NOUN_REACH = 2
+_OF = frozenset(("of", "in", "the", "its", "de", "do", "da", "dos", "das", "no", "na", "o", "a"))
 _PART = re.compile(
     r"(?P<url>(?:https?://|www\.)\S+)|(?P<user>@\w+|\bu/\w+)|(?P<cash>\$[a-z]{1,10}\b)"
     r"|(?P<pct>[+-]?\d[\d.,]*\s?%)|(?P<money>(?:us\$|r\$|[$€£¥])\s?\d[\d.,]*[kmbt]?\b)"
     r"|(?P<num>[+-]?\d[\d.,]*[kmbtx]?\b)|(?P<word>[^\W\d_]+(?:['’][^\W\d_]+)?)"
-    r"|(?P<mark>[!?:;…|]|[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff])"
+    r"|(?P<mark>[!?:;…|,]|[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff])"
 )
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _HIDDEN = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0e\ufe0f\ufeff]+")
@@ -130,23 +130,19 @@ class Featurizer:
         words = self._look_up(found, language)
         ids: list[int] = []
         cores = [word.core for word in words]
-        flips = _flips(words)
-        for word, flip in zip(words, flips, strict=True):
+        weights, turned = _meant(words)
+        for word, is_turned in zip(words, turned, strict=True):
             ids += word.ids
-            if flip:
+            if is_turned:
                 ids.append(_row("concept", word.core * 0x85EBCA6B + 0x27D4EB2F))
         before = 0x3C6EF372
         for core in (*cores, 0x1F83D9AB):
             ids.append(_row("pair", before * 0x9E3779B1 ^ core * 0xC2B2AE35))
             before = core
-        signs = [
-            (word.text, -word.weight if flip else word.weight)
-            for word, flip in zip(words, flips, strict=True)
-            if word.weight
-        ]
+        signs = [(word.text, weight) for word, weight in zip(words, weights, strict=True) if weight]
         return Features(
             np.array(ids, np.int32),
-            _dense(text, found, words, flips, language),
+            _dense(text, found, words, weights, language),
             tuple(signs[:MAX_SIGNS]),
             language,
             any(kind in ("word", "cash") or word > "\u2600" for kind, word in found),
@@ -202,35 +198,52 @@ def _tone(concept: Concept | None) -> tuple[float, str]:
     return (concept.weight, concept.kind) if concept else (0.0, "")
 
 
-def _flips(words: Sequence[_Word]) -> list[bool]:
-    """Which words mean their opposite: soon after a negation, or the way of a bad thing."""
-    flips, reach = [], 0
-    for word in words:
-        flips.append(reach > 0)
-        reach = _NEGATION_REACH if word.kind == "n" else max(0, reach - 1)
+def _meant(words: Sequence[_Word]) -> tuple[list[float], list[bool]]:
+    """Each word's weight as meant here, and which words mean their opposite.
+
+    A negation turns and halves what follows soon. A direction next to a bad thing turns ("losses
+    fall", "queda do desemprego") and the thing itself counts no more; nor does a good thing that
+    falls ("profit drops").
+    """
+    weights, turned = [word.weight for word in words], [False] * len(words)
     for at, word in enumerate(words):
-        if word.kind == "v" and any(
-            near.kind == "u" for near in words[max(0, at - _NOUN_REACH) : at + _NOUN_REACH + 1]
-        ):
-            flips[at] = not flips[at]
-    return flips
+        if word.kind == "v":
+            near = [words[place] for place in _beside(words, at)]
+            turned[at] = any(other.kind == "u" for other in near)
+            weights[at] = -word.weight if turned[at] else word.weight
+            for place, other in zip(_beside(words, at), near, strict=True):
+                if other.kind == "u" or (other.kind != "v" and other.weight > 0 > weights[at]):
+                    weights[place] = 0.0
+    reach = 0
+    for at, word in enumerate(words):
+        if reach:
+            weights[at] *= -0.5
+            turned[at] = not turned[at]
+        reach = _NEGATION_REACH if word.kind == "n" else max(0, reach - 1)
+    return weights, turned
+
+
+def _beside(words: Sequence[_Word], at: int) -> list[int]:
+    """The places next to `at`, over an "of" or "in" too."""
+    left = at - 2 if at > 1 and words[at - 1].text in _OF else at - 1
+    right = at + 2 if at + 2 < len(words) and words[at + 1].text in _OF else at + 1
+    return [place for place in (left, right) if 0 <= place < len(words)]
 
 
 def _dense(
     text: str,
     found: Sequence[tuple[str, str]],
     words: Sequence[_Word],
-    flips: Sequence[bool],
+    weights: Sequence[float],
     language: str,
 ) -> NDArray[np.float32]:
     """The figures that DENSE names: the lexicon's count, length and style."""
-    good, bad, hits = tally(words, flips)
+    good, bad, hits = tally(words, weights)
     kinds = [kind for kind, _ in found]
     count = max(1, len(found))
     grades = [0.0] * 7
-    for word, flip in zip(words, flips, strict=True):
-        if word.weight:
-            grades[3 + int(-word.weight if flip else word.weight)] += 1
+    for weight in weights:
+        grades[3 + round(weight)] += 1
     more, less = _comparison(found)
     letters = [sign for sign in text[:200] if sign.isalpha()]
     return np.array(
@@ -264,22 +277,20 @@ def _figure(word: str) -> float:
     return float(digits) if digits.count(".") <= 1 and digits else 0.0
 
 
-def tally(words: Sequence[_Word], flips: Sequence[bool]) -> tuple[float, float, int]:
+def tally(words: Sequence[_Word], weights: Sequence[float]) -> tuple[float, float, int]:
     """Positive and negative weight of a text by the lexicon alone, and how many words had one.
 
-    A negated word counts half and the other way; after "but" words count half again more; a word
-    after an intensifier counts half more, after a weakener half.
+    After "but" words count half again more; a word after an intensifier counts half more, after a
+    weakener half, after a hedge a fifth less.
     """
     good = bad = 0.0
     hits, turn, scale = 0, 1.0, 1.0
-    for word, flip in zip(words, flips, strict=True):
-        if word.weight:
-            weight = word.weight * scale * turn * (-0.5 if flip else 1.0)
+    for word, weight in zip(words, weights, strict=True):
+        if weight:
             hits += 1
-            if weight > 0:
-                good += weight
-            else:
-                bad -= weight
+            points = weight * scale * turn
+            good += max(0.0, points)
+            bad += max(0.0, -points)
         turn = 1.5 if word.kind == "b" else turn
         scale = {"i": 1.5, "d": 0.5, "h": 0.8}.get(word.kind, 1.0)
     return good, bad, hits
