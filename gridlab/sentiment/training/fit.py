@@ -64,13 +64,15 @@ class Learner:
     """Features of a list of texts, and the fitting of weights to parts of it."""
 
     def __init__(self, texts: Sequence[Labelled], recipe: Recipe) -> None:
-        chance = random.Random(recipe.seed)
         self.recipe = recipe
         self.texts = texts
         self.labels = np.array([text.label for text in texts])
         self.sources = np.array([text.source for text in texts])
         self.original = matrices([text.text for text in texts])
-        self.translated = matrices([portuguese(text.text, chance) for text in texts])
+        # Chance of its own for each text: what one text says changes no other's translation.
+        self.translated = matrices(
+            [portuguese(text.text, random.Random(f"{recipe.seed}:{text.id}")) for text in texts]
+        )
 
     def fit(self, rows: NDArray[np.int64]) -> Weights:
         """Weights learned from `rows` and their translations; not calibrated."""
