@@ -1,8 +1,8 @@
 """How good and how fast the shipped sentiment model is, beside VADER and the majority's label.
 
 Quality is measured on the pairs of the package, and on the held-aside texts of a labelled file when
-one is named; without one the shipped card is printed. Speed is that of one core, to which the process
-binds itself: VADER and the model take turns on the same texts, and the best round of each counts.
+one is named; without one the shipped card is printed. Speed is that of one core, to which this
+process binds itself: VADER and the model take turns on the same texts, the best rounds count.
 
     python benchmarks/bench_sentiment.py [--data labelled.csv.gz] [--other NAME=FILE] [--rounds 5]
 """
@@ -61,8 +61,12 @@ def quality(options: argparse.Namespace, vader: Judge | None) -> list[str]:
     """Print a table; what falls short of the goals."""
     model = HashedModel(shipped_folder())
     short, right = [], {}
+    head = ("set", "texts", "acc", "F1", "ECE", "VADER acc", "F1", "major")
+    widths = (-26, 6, 7, 7, 7, 11, 7, 7)
     print(
-        f"{'set':<26}{'texts':>6}{'acc':>7}{'F1':>7}{'ECE':>7}{'VADER acc':>11}{'F1':>7}{'major':>7}"
+        "".join(
+            word.ljust(-n) if n < 0 else word.rjust(n) for word, n in zip(head, widths, strict=True)
+        )
     )
     for name, (texts, truth) in sets_of(options).items():
         found = card(truth, model.probabilities(texts))

@@ -35,12 +35,18 @@ MAX_WORD_LETTERS = 40
 MAX_SIGNS = 6
 _KNOWN_WORDS = 50_000
 _NEGATION_REACH = 3
-_OF = frozenset(("of", "in", "the", "its", "de", "do", "da", "dos", "das", "no", "na", "o", "a"))
+#: What parts a direction from a thing: "falls on fears" is no fall of fears.
+_PARTS = frozenset(
+    (
+        *("on", "amid", "despite", "after", "as", "and", "with", "over", "to", "for", "at", "by"),
+        *("e", "com", "por", "apos", "apesar", "em", "para", ";", ":", "!", "?", "|", "…"),
+    )
+)
 _PART = re.compile(
     r"(?P<url>(?:https?://|www\.)\S+)|(?P<user>@\w+|\bu/\w+)|(?P<cash>\$[a-z]{1,10}\b)"
     r"|(?P<pct>[+-]?\d[\d.,]*\s?%)|(?P<money>(?:us\$|r\$|[$€£¥])\s?\d[\d.,]*[kmbt]?\b)"
     r"|(?P<num>[+-]?\d[\d.,]*[kmbtx]?\b)|(?P<word>[^\W\d_]+(?:['’][^\W\d_]+)?)"
-    r"|(?P<mark>[!?:;…|,]|[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff])"
+    r"|(?P<mark>[!?:;…|]|[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff])"
 )
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _HIDDEN = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0e\ufe0f\ufeff]+")
@@ -224,10 +230,18 @@ def _meant(words: Sequence[_Word]) -> tuple[list[float], list[bool]]:
 
 
 def _beside(words: Sequence[_Word], at: int) -> list[int]:
-    """The places next to `at`, over an "of" or "in" too."""
-    left = at - 2 if at > 1 and words[at - 1].text in _OF else at - 1
-    right = at + 2 if at + 2 < len(words) and words[at + 1].text in _OF else at + 1
-    return [place for place in (left, right) if 0 <= place < len(words)]
+    """The places next to `at`, and one further over a word that means nothing and joins nothing."""
+    places = []
+    for step in (-1, 1):
+        near = at + step
+        if 0 <= near < len(words):
+            places.append(near)
+            word = words[near]
+            if not (word.weight or word.kind or word.text in _PARTS) and 0 <= near + step < len(
+                words
+            ):
+                places.append(near + step)
+    return places
 
 
 def _dense(
