@@ -87,11 +87,15 @@ class Learner:
         rarity = _rarity(self.original[0][rows])
         scaled = np.float32(self.recipe.dense_scale)
         inputs = sparse.hstack([_normed(counts, rarity), sparse.csr_matrix(dense * scaled)])
+        inputs = inputs.tocsr().astype(np.float32)
+        # A row of the table that no text uses stays 0 whatever the solver does: leave it out.
+        used = np.unique(inputs.indices)
         model = LogisticRegression(C=self.recipe.strength, max_iter=self.recipe.most_steps)
-        model.fit(inputs.tocsr().astype(np.float32), labels, sample_weight=weigh)
+        model.fit(inputs[:, used], labels, sample_weight=weigh)
         if list(model.classes_) != [0, 1, 2]:
             raise InvalidInput("training needs negative, neutral and positive texts")
-        table = model.coef_.T.astype(np.float32)
+        table = np.zeros((inputs.shape[1], len(model.classes_)), np.float32)
+        table[used] = model.coef_.T
         return Weights(
             rarity,
             table[:BUCKETS],
