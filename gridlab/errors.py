@@ -11,6 +11,7 @@
     ├── Conflict                  true request, wrong state (already running, other owner)
     │   └── LeaseHeld             another process owns this account
     ├── ExchangeUnavailable       a read from the venue failed; nothing was changed
+    ├── SourceUnavailable         a source of texts did not answer usably; the others go on
     ├── StorageError              the disk refused or the books are damaged
     │   ├── JournalCorrupt        the hash chain does not verify
     │   └── JournalMismatch       replay gave other commands than the journal holds
@@ -74,6 +75,10 @@ class LeaseHeld(Conflict):
 
 class ExchangeUnavailable(GridLabError):
     """A read from the venue failed; nothing was changed."""
+
+
+class SourceUnavailable(GridLabError):
+    """A source of texts did not answer usably, or may not be asked yet."""
 
 
 class StorageError(GridLabError):
