@@ -12,6 +12,8 @@
     │   └── LeaseHeld             another process owns this account
     ├── ExchangeUnavailable       a read from the venue failed; nothing was changed
     ├── SourceUnavailable         a source of texts did not answer usably; the others go on
+    ├── ModelUnavailable          no local model answered: none there, too slow, or busy
+    ├── ModelAnswerRefused        a local model answered what cannot be used
     ├── StorageError              the disk refused or the books are damaged
     │   ├── JournalCorrupt        the hash chain does not verify
     │   └── JournalMismatch       replay gave other commands than the journal holds
@@ -79,6 +81,23 @@ class ExchangeUnavailable(GridLabError):
 
 class SourceUnavailable(GridLabError):
     """A source of texts did not answer usably, or may not be asked yet."""
+
+
+class ModelUnavailable(GridLabError):
+    """No local model answered: none is there, it took too long, it is busy or it failed.
+
+    Args:
+        status: the HTTP status, when something answered at all; -1 for an error told within a
+            stream of parts.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class ModelAnswerRefused(GridLabError):
+    """A local model answered what cannot be used: too long, misshapen, or figures of its own."""
 
 
 class StorageError(GridLabError):

@@ -15,10 +15,10 @@ from werkzeug.wrappers import Response
 from gridlab.api.blueprint import GridLabBlueprint, answer_miss, create_blueprint
 from gridlab.api.errors import MAX_BODY_BYTES
 from gridlab.api.scopes import Scope
-from gridlab.api.security import is_loopback
 from gridlab.api.serving import Listener, listener
 from gridlab.api.tokens import Tokens
 from gridlab.app.facade import GridLab
+from gridlab.domain.hosts import is_loopback
 from gridlab.errors import Conflict, InvalidConfig
 
 _BACKLOG = 128

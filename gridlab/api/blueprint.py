@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.wrappers import Response
 
 from gridlab.api import (
+    ai,
     balance,
     checks,
     conditional,
@@ -51,7 +52,7 @@ NAME = "gridlab"
 #: Modules that each put one group of routes on the blueprint.
 GROUPS = (
     *(system, market, grid, trading, pairs, balance, indicators, models, checks),
-    *(control, jobs, records, metrics, debug),
+    *(ai, control, jobs, records, metrics, debug),
 )
 
 

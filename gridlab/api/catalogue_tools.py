@@ -12,6 +12,9 @@ from typing import Any, Final
 from gridlab.api.catalogue import Route
 from gridlab.api.requests import GridRequest, MarketQuery
 from gridlab.api.requests_tools import (
+    AiExplainRequest,
+    AiProposeRequest,
+    AiReportRequest,
     BacktestRequest,
     EventsQuery,
     FillsQuery,
@@ -117,8 +120,9 @@ _CHECKS: Final[dict[str, Route]] = {
     "test_ai_models": Route(
         scope=Scope.READ,
         tag="checks",
-        summary="Ask the configured Ollama which models it has",
+        summary="Ask each configured model that Ollama has one short question",
         answer=AiModelsTest,
+        errors=(429,),
     ),
     "test_sentiment": Route(
         scope=Scope.READ,
@@ -176,6 +180,39 @@ _JOBS: Final[dict[str, Route]] = {
         answer=JobShape,
         errors=(202, 404, 409),
         example={"job_id": "0123456789abcdef"},
+    ),
+}
+#: They may keep a model busy for half a minute, so who only reads may not ask for them.
+_AI: Final[dict[str, Route]] = {
+    "ai_report": Route(
+        scope=Scope.TRADE,
+        tag="models",
+        summary="Write a daily, pair or performance report, as a job; changes nothing",
+        body=AiReportRequest,
+        answer=JobShape,
+        status=202,
+        errors=(404, 429),
+        example={"kind": "daily"},
+    ),
+    "ai_explain": Route(
+        scope=Scope.TRADE,
+        tag="models",
+        summary="Explain from the journal why an order was placed, as a job",
+        body=AiExplainRequest,
+        answer=JobShape,
+        status=202,
+        errors=(429,),
+        example={"order": "gl-r1-0-0-0"},
+    ),
+    "ai_propose": Route(
+        scope=Scope.TRADE,
+        tag="models",
+        summary="Propose another grid beside the present one, as a job; applies nothing",
+        body=AiProposeRequest,
+        answer=JobShape,
+        status=202,
+        errors=(404, 429),
+        example=_SYMBOL,
     ),
 }
 _CONTROL: Final[dict[str, Route]] = {
@@ -279,5 +316,5 @@ _INSIDE: Final[dict[str, Route]] = {
 
 #: Endpoint name to its route.
 TOOL_ROUTES: Final[Mapping[str, Route]] = MappingProxyType(
-    {**_INDICATORS, **_MODELS, **_CHECKS, **_JOBS, **_CONTROL, **_RECORDS, **_INSIDE}
+    {**_INDICATORS, **_MODELS, **_AI, **_CHECKS, **_JOBS, **_CONTROL, **_RECORDS, **_INSIDE}
 )

@@ -9,19 +9,16 @@ from typing import Any, Protocol
 
 from flask import Blueprint, Response
 
+from gridlab.api.ai_models import add_models_route
 from gridlab.api.errors import ApiError, language, render
 from gridlab.api.messages import say
-from gridlab.api.ollama import Answered, Ollama
 from gridlab.api.requests import MarketQuery, NoQuery
 from gridlab.api.requests_tools import TextRequest
 from gridlab.api.schemas import ErrorBody
 from gridlab.api.schemas.checks import (
-    AiModelsTest,
     ConnectionTest,
     FuturesConnection,
     FuturesLimits,
-    ModelTest,
-    OllamaStatus,
     SpotConnection,
     SpotLimits,
     SymbolRefusal,
@@ -54,17 +51,11 @@ from gridlab.errors import NotFound
 
 def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
     """Put the checking routes on `blueprint`."""
-    ollama = Ollama(lab.settings.config.ai_agent.base_url)
 
     @blueprint.get("/api/test/connection")
     def test_connection() -> Response:
         read_query(NoQuery)
         return answer(_connection(lab))
-
-    @blueprint.get("/api/test/ai_models")
-    def test_ai_models() -> Response:
-        read_query(NoQuery)
-        return answer(_ai_models(lab, ollama.ask()))
 
     @blueprint.post("/api/test/sentiment")
     def test_sentiment() -> Response:
@@ -75,6 +66,7 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
         market = read_query(MarketQuery).market_type
         return _validated(lab, read_symbol(symbol), market)
 
+    add_models_route(blueprint, lab)
     add_shadow_route(blueprint, lab)
 
 
@@ -125,38 +117,6 @@ def _answered(found: _Answer | None, not_asked: str) -> dict[str, Any]:
         "server_time": None if found.server_time_ms is None else iso(found.server_time_ms),
         "reason": found.problem or None,
     }
-
-
-def _ai_models(lab: GridLab, found: Answered) -> AiModelsTest:
-    tongue = language()
-    presets = lab.settings.config.ai_agent.model_presets
-    wanted = tuple(dict.fromkeys(preset.model_name for preset in presets.values()))
-    problem = found.problem
-    if found.running and not found.models:
-        problem = "ollama_empty"
-    first = wanted[0] if wanted else "gemma3:1b"
-    reason = say(problem, tongue, base_url=found.address, model=first) if problem else None
-    not_tested = ModelTest(
-        status="not_tested",
-        response_time_ms=None,
-        tokens_generated=None,
-        test_sentiment=None,
-        reason=say("model_not_tested", tongue),
-    )
-    return AiModelsTest(
-        ollama_status=OllamaStatus(
-            running=found.running,
-            base_url=found.address,
-            available_models=list(found.models),
-            response_time_ms=found.took_ms,
-            reason=reason,
-        ),
-        models_test=dict.fromkeys(found.models, not_tested),
-        recommended_model=next((name for name in wanted if name in found.models), None),
-        fallback_available=False,
-        missing_models=[name for name in wanted if name not in found.models],
-        **stamp_of(lab.snapshot).parts,
-    )
 
 
 def _sentiment(lab: GridLab, text: str) -> SentimentTest:

@@ -25,6 +25,18 @@ TOOL_TEXTS: Final[dict[str, tuple[str, str]]] = {
         "{field} must be the id of a run: 1 to 64 letters, digits, - and _",
         "{field} deve ser o id de uma execução: de 1 a 64 letras, dígitos, - e _",
     ),
+    "order_shape": (
+        "{field} must be an order's id: 1 to 64 letters, digits, - and _",
+        "{field} deve ser o id de uma ordem: de 1 a 64 letras, dígitos, - e _",
+    ),
+    "report_symbol": (
+        "a pair report takes a symbol, and no other report does",
+        "um relatório do tipo pair exige um símbolo, e nenhum outro relatório o aceita",
+    ),
+    "order_needs_run": (
+        "{order} is a venue's order id; give the run or the symbol that it belongs to",
+        "{order} é o id de uma ordem da corretora; informe a execução ou o símbolo a que pertence",
+    ),
     "features_shape": (
         "{field} must be an object of 1 to {limit} numbers by name",
         "{field} deve ser um objeto de 1 a {limit} números por nome",
@@ -91,9 +103,17 @@ TOOL_TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Ollama runs without any model; add one with: ollama pull {model}",
         "O Ollama está em execução sem nenhum modelo; adicione um com: ollama pull {model}",
     ),
-    "model_not_tested": (
-        "The model is listed; this version of GridLab sends it no text",
-        "O modelo está na lista; esta versão do GridLab não lhe envia texto",
+    "model_not_configured": (
+        "The model is listed, and none of ai_agent.model_presets names it, so it was not asked",
+        "O modelo está na lista, mas nenhum ai_agent.model_presets o cita; não foi consultado",
+    ),
+    "model_out_of_time": (
+        "The other models took all the time of this check; ask again in half a minute",
+        "Os outros modelos usaram todo o tempo deste teste; consulte de novo em meio minuto",
+    ),
+    "ai_models_busy": (
+        "{waiting} requests wait for this check already",
+        "{waiting} requisições já esperam por este teste",
     ),
     "shadow_collected": (
         "Shadow ran for {seconds} s and saw {states} market states, {complete} of them complete",

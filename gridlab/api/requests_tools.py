@@ -19,6 +19,7 @@ from gridlab.api.requests import (
     Limit,
     MarketType,
     RequestShape,
+    Symbol,
     normal_symbol,
 )
 from gridlab.domain.market import Interval, Market
@@ -28,6 +29,7 @@ INDICATORS: Final = (
     *("RSI", "SMA", "EMA", "MACD", "ATR", "ADX", "BBANDS", "STOCH", "VWAP", "OBV", "FIBONACCI"),
 )
 FILL_RULES: Final = ("touch", "through")
+REPORTS: Final = ("daily", "pair", "performance")
 MAX_PERIOD: Final = 1000
 MAX_LINES: Final = 1000
 MAX_SHADOW_SECONDS: Final = 60
@@ -133,6 +135,12 @@ def _run(value: object) -> str | None:
     raise _refuse("run_shape")
 
 
+def _order(value: object) -> str:
+    if isinstance(value, str) and RUN.fullmatch(value):
+        return value
+    raise _refuse("order_shape")
+
+
 def _features(value: object) -> dict[str, float]:
     """Finite numbers by name; a Decimal of a body becomes a float here, as a model takes it."""
     if not isinstance(value, Mapping) or not 1 <= len(value) <= MAX_FEATURES:
@@ -213,6 +221,8 @@ Features = Annotated[
         },
     ),
 ]
+OrderName = Annotated[str, *_documented(_order, type="string", pattern=f"^{RUN.pattern}$")]
+ReportName = Annotated[str, *_choices(REPORTS)]
 FillRuleName = Annotated[str, *_choices(FILL_RULES)]
 
 
@@ -287,6 +297,27 @@ class KillRequest(RequestShape):
     """Body of `/api/kill`; may be left out."""
 
     reason: Reason = "kill switch"
+
+
+class AiReportRequest(RequestShape):
+    """Body of `/api/ai/report`; a pair's report, and no other, takes a symbol."""
+
+    kind: ReportName
+    symbol: MaybeSymbol = None
+
+
+class AiExplainRequest(RequestShape):
+    """Body of `/api/ai/explain`; `run` is a run or a symbol, which a venue's order id needs."""
+
+    order: OrderName
+    run: Run = None
+
+
+class AiProposeRequest(RequestShape):
+    """Body of `/api/ai/propose`."""
+
+    symbol: Symbol
+    market_type: MarketType = Market.SPOT
 
 
 class NoBody(RequestShape):

@@ -14,7 +14,6 @@ import re
 import uuid
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from ipaddress import ip_address
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -25,6 +24,7 @@ from werkzeug.wrappers import Response
 from gridlab.api.errors import ApiError, language
 from gridlab.api.scopes import Scope
 from gridlab.api.tokens import Tokens
+from gridlab.domain.hosts import is_loopback
 from gridlab.errors import InvalidConfig
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -56,21 +56,6 @@ _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="gridlab"'}
 
 
 @lru_cache(maxsize=256)
-def is_loopback(host: str) -> bool:
-    """Whether `host` (without a port) names this machine to itself.
-
-    >>> is_loopback("127.0.0.1"), is_loopback("[::1]"), is_loopback("example.org")
-    (True, True, False)
-    """
-    name = host.strip("[]").lower().rstrip(".")
-    if name == "localhost":
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
 def normal_origin(text: str) -> str:
     """An origin of the configuration as browsers send it; a trailing slash is forgiven.
 

@@ -17,6 +17,7 @@ from gridlab.agents.bot import Bot
 from gridlab.agents.recovery import recover
 from gridlab.agents.supervisor import Supervisor
 from gridlab.app.build import Sessions
+from gridlab.app.companions import Companion, Company
 from gridlab.app.killswitch import KillSwitch
 from gridlab.app.modes import COMMANDS, REAL_ORDERS
 from gridlab.app.picture import picture_of
@@ -53,6 +54,8 @@ class Engine:
         cache: of market data, which outlives every session.
         on_ready: called once, when the first recovery is done, with None; or with the exception
             that made the first start refuse.
+        companions: agents that run beside the trader; they read `snapshot`, and nothing of theirs
+            is read here but their health.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Engine:
         settings: Settings,
         cache: IntelligentCache,
         on_ready: Callable[[BaseException | None], None],
+        companions: tuple[Companion, ...] = (),
     ) -> None:
         self.settings = settings
         self.session: Session | None = None
@@ -76,12 +80,14 @@ class Engine:
         self._sequence = 0
         self._started_ms = self._wall.now_ms()
         self._supervisor = Supervisor("trader", self._live, self._wall)
+        self._company = Company(companions, self._wall)
         self.snapshot = self._blank()
 
     # --- life -------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Run until cancelled. A refusal at the first start goes to `on_ready` and ends it."""
+        beside = [asyncio.create_task(one.run()) for one in self._company.supervisors]
         try:
             while True:
                 await self._supervisor.run()
@@ -93,6 +99,10 @@ class Engine:
         except asyncio.CancelledError:
             self._set_state(EngineState.STOPPED, "stopped on request")
             raise
+        finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     async def _live(self) -> None:
         """One session: recover, run, keep answering; returns when another mode is asked for."""
@@ -387,7 +397,7 @@ class Engine:
                 sequence=self._sequence,
                 state=self._state,
                 reason=self._reason,
-                agents=(self._supervisor.health(self.snapshot.wall_ms),),
+                agents=(self._supervisor.health(self.snapshot.wall_ms), *self._company.health()),
             )
         else:
             self.snapshot = picture_of(session, self._blank())
@@ -406,7 +416,7 @@ class Engine:
             started_ms=self._started_ms,
             speed=self.settings.speed,
             progress=0.0,
-            agents=(self._supervisor.health(beat_ms),),
+            agents=(self._supervisor.health(beat_ms), *self._company.health()),
             reason=self._reason,
             killed=self.kill_switch.reason,
             source=self.settings.access.source(self.settings.mode),

@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,6 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from gridlab.app.ai_verbs import AiVerbs
+from gridlab.app.companions import Companion
 from gridlab.app.config import Config
 from gridlab.app.engine import Engine
 from gridlab.app.jobs import Job, Jobs
@@ -31,7 +33,7 @@ from gridlab.app.session import Probe
 from gridlab.app.settings import Settings, make_settings, secrets_of
 from gridlab.app.symbols import SymbolReport, report_on
 from gridlab.app.work import backtest_work, shadow_work
-from gridlab.clock import MarketTime
+from gridlab.clock import MarketTime, SystemClock
 from gridlab.data.cache import IntelligentCache, open_candle
 from gridlab.domain.codec import encode
 from gridlab.domain.events import OrderFilled, StopPolicy
@@ -57,7 +59,7 @@ MOST_LEAD_BARS = 2_000
 ANSWER_WITHIN_S = 30.0
 
 
-class GridLab:
+class GridLab(AiVerbs):
     """A workbench engine in its own thread.
 
     Args:
@@ -145,7 +147,9 @@ class GridLab:
         try:
             if self._fresh:
                 self._archive()
-            self._engine = Engine(self.settings, self.cache, self._on_ready)
+            self._engine = Engine(
+                self.settings, self.cache, self._on_ready, tuple(self._companions())
+            )
             self._thread = threading.Thread(target=self._run, name="gridlab-engine", daemon=True)
             self._thread.start()
             self._ready.wait()
@@ -194,6 +198,12 @@ class GridLab:
     async def _supervised(self, engine: Engine) -> None:
         self._main = asyncio.current_task()
         await engine.run()
+
+    def _companions(self) -> Iterator[Companion]:
+        """The agents that the configuration wants beside the trader."""
+        if self.settings.config.ai_agent.enabled:
+            agent = self.ai_agent = self.ai_desk.agent(SystemClock())
+            yield Companion("ai", agent.run, lambda: agent.beat_ms)
 
     def _on_ready(self, refusal: BaseException | None) -> None:
         self._refusal = refusal

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import socket
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -17,9 +12,6 @@ from extra import PORTUGUESE, answered, client_of, refused
 from flask.testing import FlaskClient
 from test_contract import Digits, Null, differences
 
-from gridlab.api import create_app
-from gridlab.api.ollama import Ollama
-from gridlab.app.config import load_config
 from gridlab.app.facade import GridLab
 
 CONNECTION = {
@@ -73,142 +65,6 @@ def test_replay_opens_no_connection(api: FlaskClient) -> None:
         "spot_orders_per_day": None,
     }
     assert answer["binance_futures"]["api_limits"] == {"futures_orders_per_minute": None}
-
-
-# --- local models ---------------------------------------------------------------------------------
-
-
-class Speaker(BaseHTTPRequestHandler):
-    """Answers `/api/tags` with what its server was told."""
-
-    def do_GET(self) -> None:
-        server: Any = self.server
-        server.asked.append(self.path)
-        self.send_response(server.status)
-        if server.status == 302:
-            self.send_header("Location", "http://127.0.0.1:9/elsewhere")
-        self.end_headers()
-        for part in server.parts:
-            self.wfile.write(part)
-            self.wfile.flush()
-            time.sleep(server.pause_s)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing into the tests' output."""
-
-
-@pytest.fixture
-def speaker() -> Iterator[Any]:
-    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Speaker)
-    server.asked, server.status, server.parts, server.pause_s = [], 200, [b"{}"], 0.0
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def url_of(server: Any) -> str:
-    return f"http://127.0.0.1:{server.server_address[1]}"
-
-
-def listing(*names: object) -> list[bytes]:
-    return [json.dumps({"models": [{"name": name, "size": 1} for name in names]}).encode()]
-
-
-def test_the_configured_ollama_is_asked(
-    lab: GridLab, speaker: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = load_config(None)
-    asked = config.ai_agent.model_copy(update={"base_url": url_of(speaker) + "/"})
-    other = config.model_copy(update={"ai_agent": asked})
-    speaker.parts = listing("gemma3:1b", "mistral:7b", "qwen3:1.7b")
-    monkeypatch.setattr(GridLab, "settings", replace(lab.settings, config=other))
-    answer = answered(create_app(lab).test_client().get("/api/test/ai_models"))
-    assert speaker.asked == ["/api/tags"]
-    status = answer["ollama_status"]
-    assert (status["running"], status["base_url"]) == (True, url_of(speaker))
-    assert status["available_models"] == ["gemma3:1b", "mistral:7b", "qwen3:1.7b"]
-    assert set(answer["models_test"]) == set(status["available_models"])
-    for tested in answer["models_test"].values():
-        assert tested["status"] == "not_tested"
-        assert tested["response_time_ms"] is tested["test_sentiment"] is None
-        assert tested["reason"]
-    presets = [preset.model_name for preset in config.ai_agent.model_presets.values()]
-    assert answer["recommended_model"] == next(
-        n for n in presets if n in status["available_models"]
-    )
-    assert answer["fallback_available"] is False
-    assert "gemma3:4b" in answer["missing_models"]
-    assert "gemma3:1b" not in answer["missing_models"]
-
-
-def test_nothing_answers() -> None:
-    with socket.socket() as taken:  # bound, not listening: nobody else gets this port
-        taken.bind(("127.0.0.1", 0))
-        found = Ollama(f"http://127.0.0.1:{taken.getsockname()[1]}").ask()
-    assert (found.running, found.models, found.problem) == (False, (), "ollama_silent")
-
-
-@pytest.mark.parametrize(
-    ("status", "parts"),
-    [
-        *((200, [b"<html>hello</html>"]), (200, [b'{"models": 5}']), (200, [b"[1, 2]"])),
-        *(
-            (200, [b'{"models": [{"nom": "x"}]}']),
-            (404, [b"no"]),
-            (302, [b""]),
-            (200, [b"[" * 9999]),
-        ),
-        (500, listing("gemma3:1b")),
-    ],
-)
-def test_what_is_not_ollama_is_told_apart(speaker: Any, status: int, parts: Any) -> None:
-    speaker.status, speaker.parts = status, parts
-    found = Ollama(url_of(speaker)).ask()
-    assert (found.running, found.problem) == (False, "ollama_strange")
-    assert len(speaker.asked) == 1  # a redirect is not followed
-
-
-def test_hostile_names_are_left_out(speaker: Any) -> None:
-    speaker.parts = listing("good:1b", "", "x" * 500, "new\nline", "good:1b", *map(str, range(200)))
-    found = Ollama(url_of(speaker)).ask()
-    assert found.models[:2] == ("good:1b", "0")
-    assert len(found.models) == 100
-
-
-def test_a_dripping_answer_ends(speaker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gridlab.api.ollama.DEADLINE_S", 0.2)
-    speaker.parts, speaker.pause_s = [b" "] * 30, 0.05
-    began = time.monotonic()
-    found = Ollama(url_of(speaker)).ask()
-    assert time.monotonic() - began < 1
-    assert (found.running, found.problem) == (False, "ollama_silent")
-
-
-@pytest.mark.parametrize(
-    "url", ["http://192.0.2.7:11434", "http://example.org", "http://127.0.0.1.example.org"]
-)
-def test_other_machines_are_not_asked(url: str) -> None:
-    found = Ollama(url).ask()
-    assert (found.running, found.problem) == (False, "ollama_not_loopback")
-
-
-def test_credentials_are_not_shown() -> None:
-    found = Ollama("http://me:canary@192.0.2.7:11434/base/?token=canary").ask()
-    assert found.address == "http://192.0.2.7:11434/base"
-
-
-def test_many_who_ask_share_one_answer(speaker: Any) -> None:
-    speaker.parts = listing("gemma3:1b")
-    ollama = Ollama(url_of(speaker))
-    threads = [threading.Thread(target=ollama.ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(5)
-    assert len(speaker.asked) == 1
 
 
 # --- sentiment ------------------------------------------------------------------------------------

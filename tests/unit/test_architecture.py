@@ -62,7 +62,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "data": ("numpy", "pandas", "pyarrow", "httpx", "tqdm", "zstandard"),
     "research": ("numpy", "numba", "pandas", "talib", "plotly", "optuna", "tqdm", "distributed"),
     "sentiment": ("onnxruntime", "tokenizers", "praw", "prawcore", "httpx", "numpy"),
-    "llm": ("ollama",),
+    "llm": ("ollama", "httpx"),
     "rl": ("gymnasium", "onnxruntime", "numpy"),
     "app": ("yaml", "pydantic", "pydantic_core", "psutil"),
     "api": ("flask", "werkzeug", "pydantic", "pydantic_core", "prometheus_client"),
