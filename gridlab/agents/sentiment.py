@@ -153,8 +153,7 @@ class SentimentAgent:
         results = self._judge.analyze_batch([post.text for post in posts])
         now_ms = self._clock.now_ms()
         judged = tuple(
-            judged_of(post, result, now_ms)
-            for post, result in zip(posts, results, strict=True)
+            judged_of(post, result, now_ms) for post, result in zip(posts, results, strict=True)
         )
         try:
             self._archive.add(judged)
