@@ -70,6 +70,7 @@ class SentimentAgent:
 
     Args:
         market_ms: the market's time, by which advice lives and dies.
+        is_wanted: asked before each round; a recording's past is not to be read about today.
         symbols: pairs that advice may be about, by base asset.
 
     Attributes:
@@ -86,10 +87,11 @@ class SentimentAgent:
         *,
         market_ms: Callable[[], int],
         symbols: Callable[[], Mapping[str, Sequence[str]]],
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         self._feed, self._judge, self._archive = feed, judge, archive
         self._plan, self._clock, self._market_ms = plan, clock, market_ms
-        self._symbols = symbols
+        self._symbols, self._is_wanted = symbols, is_wanted
         self._moods = Moods(plan.window)
         self._alerts = Alerts(plan.positive, plan.negative, plan.cooldown_ms)
         self._told: deque[Alert] = deque(maxlen=REMEMBERED)
@@ -97,17 +99,18 @@ class SentimentAgent:
         self.beat_ms = clock.now_ms()
 
     async def run(self) -> None:
-        """Fetch what is due, for ever; begins with what the archive holds of the last day."""
+        """Fetch what is due, for ever; the first round begins with the archive's last day."""
         pool = BoundedPool("gridlab-sentiment")
+        look = self._first_look
         try:
-            await pool.run(self.remember)
             while True:
                 self.beat_ms = self._clock.now_ms()
-                if self._feed.due():
-                    work = asyncio.ensure_future(pool.run(self.look))
-                    while not (await asyncio.wait({work}, timeout=1.0))[0]:
+                if self._is_wanted() and self._feed.due():
+                    task = asyncio.ensure_future(pool.run(look))
+                    while not (await asyncio.wait({task}, timeout=1.0))[0]:
                         self.beat_ms = self._clock.now_ms()
-                    work.result()
+                    task.result()
+                    look = self.look
                 await self._clock.sleep_until(self._clock.now_ms() + _LOOK_EVERY_MS)
         finally:
             pool.close()
@@ -134,6 +137,10 @@ class SentimentAgent:
         return tuple(one for one in self._advice if one.is_valid(now_ms))
 
     # --- the work, in a thread of the pool --------------------------------------------------------
+
+    def _first_look(self) -> tuple[Judged, ...]:
+        self.remember()
+        return self.look()
 
     def remember(self) -> None:
         """Take up the moods of the last day from the archive, each fetch as it was read then."""
