@@ -151,9 +151,10 @@ class Trials:
         return Candidate(shape, tuple(failures), plan, trials)
 
     def _played(self, spec: GridSpec) -> tuple[Trial, ...]:
+        from gridlab.data.candles import bars_of
         from gridlab.research.backtest import backtest
 
-        bars, found = bars_of(spec.symbol, spec.market, self.candles), []
+        bars, found = bars_of(spec.symbol, spec.market, WIDTH, self.candles), []
         for rule in RULES:
             begun = self._done
 
@@ -180,25 +181,3 @@ class Trials:
                 )
             )
         return tuple(found)
-
-
-def bars_of(symbol: str, market: Market, candles: Sequence[Kline]) -> Any:
-    """Candles of WIDTH as the columns that a backtest takes."""
-    import numpy as np
-
-    from gridlab.data.bars import Bars
-
-    def column(name: str) -> Any:
-        return np.array([float(getattr(candle, name)) for candle in candles])
-
-    unknown = np.full(len(candles), np.nan)
-    prices = {name: column(name) for name in ("open", "high", "low", "close", "volume")}
-    return Bars(
-        symbol=symbol,
-        market=market,
-        interval=WIDTH,
-        open_time_ms=np.array([candle.open_time_ms for candle in candles], dtype=np.int64),
-        quote_volume=unknown,
-        trades=np.full(len(candles), -1, dtype=np.int64),
-        **prices,
-    )

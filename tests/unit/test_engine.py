@@ -228,7 +228,7 @@ def test_a_session_that_breaks_begins_again_with_recovery(
         with pytest.raises(Conflict, match="recovering"):
             lab.stop_grid("BTCUSDT")
         wait_for(lambda: lab.snapshot.state is EngineState.FINISHED)
-        agent, *_ = lab.snapshot.agents
+        agent = lab.snapshot.agents[0]
         assert agent.restarts == 1 and "disk hiccups" in agent.last_error
         assert ledger_of(lab) == unbroken
 
