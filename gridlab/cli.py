@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_up(commands)
     _add_backtest(commands)
     _add_data(commands)
+    _add_train(commands)
     _add_twin(commands)
     _add_doctor(commands)
     _add_replay_journal(commands)
@@ -226,6 +227,26 @@ def _data(verb: str) -> Callable[[argparse.Namespace], int]:
         return int(getattr(command, verb)(options))
 
     return work
+
+
+def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from gridlab.sentiment.training.command import add_arguments
+
+    train = commands.add_parser("train", help="train a model from your own data")
+    kinds = train.add_subparsers(required=True, metavar="MODEL")
+    sentiment = kinds.add_parser(
+        "sentiment",
+        help="the judge of short texts, as the package ships one",
+        description="Train the sentiment model on labelled texts and write it with its card.",
+    )
+    add_arguments(sentiment)
+    sentiment.set_defaults(work=_train_sentiment)
+
+
+def _train_sentiment(options: argparse.Namespace) -> int:
+    from gridlab.sentiment.training.command import run
+
+    return run(options)
 
 
 def _add_replay_journal(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

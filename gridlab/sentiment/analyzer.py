@@ -1,9 +1,9 @@
 """HybridAnalyzer: a language model where one answers, the ONNX model always, and which and why.
 
-A text goes to Ollama's gemma3 first. When that is off, slow, wrong or left alone by its breaker, the
-ONNX model answers, and the lexicon where onnxruntime is missing; the result says who judged and why
-not somebody better. Verdicts are kept by a hash of the text. Any thread; whatever the string, there
-is a valid result.
+A text goes to Ollama's gemma3 first. When that is off, slow, wrong or left alone by its breaker,
+the ONNX model answers, and the lexicon where onnxruntime is missing; the result says who judged and
+why not somebody better. Verdicts are kept by a hash of the text. Any thread; whatever the string,
+there is a valid result.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from gridlab.clock import monotonic_s
 from gridlab.errors import InvalidInput, ModelAnswerRefused, ModelUnavailable
 from gridlab.sentiment.breaker import Breaker, State
 from gridlab.sentiment.features import MAX_LETTERS
 from gridlab.sentiment.judges import (
-    Client,
     Judge,
     LexiconJudge,
     LlmJudge,
@@ -30,6 +29,9 @@ from gridlab.sentiment.judges import (
 )
 from gridlab.sentiment.relevance import relevance
 from gridlab.sentiment.result import SentimentResult
+
+if TYPE_CHECKING:
+    from gridlab.llm.client import LocalAIClient
 
 Preference: TypeAlias = Literal["auto", "ollama", "onnx", "lexicon"]
 OLLAMA_URL = "http://127.0.0.1:11434"
@@ -46,7 +48,7 @@ def create_sentiment_analyzer(
     timeout_s: float = 10.0,
     batch_timeout_s: float = 60.0,
     cache_size: int = 4096,
-    client: Client | None = None,
+    client: LocalAIClient | None = None,
     breaker: Breaker | None = None,
 ) -> HybridAnalyzer:
     """An analyser of short texts about markets, in English and Portuguese.
@@ -56,7 +58,7 @@ def create_sentiment_analyzer(
             before ONNX; `onnx`: Ollama is never asked; `lexicon`: word counts alone.
         base_url: Ollama's address. model: as Ollama lists it, instead of the first gemma3.
         model_folder: another ONNX model than the shipped one; see `gridlab.sentiment.onnx_text`.
-        timeout_s: for one answer of Ollama. batch_timeout_s: for all of a batch; the rest is ONNX's.
+        timeout_s: for one answer of Ollama. batch_timeout_s: for a whole batch; ONNX does the rest.
         cache_size: how many verdicts are kept; 0 keeps none.
         client: instead of one made from `base_url`. breaker: opens after 3 failures, for a minute.
 
@@ -68,16 +70,15 @@ def create_sentiment_analyzer(
         raise InvalidInput(f"prefer is {prefer!r}; one of {known} is meant")
     if cache_size < 0 or timeout_s <= 0 or batch_timeout_s <= 0:
         raise InvalidInput(
-            f"cache_size is {cache_size}, timeout_s {timeout_s}, batch_timeout_s {batch_timeout_s}; "
-            "give 0 or more texts and more than 0 seconds"
+            f"cache_size is {cache_size}, timeout_s {timeout_s}, batch_timeout_s "
+            f"{batch_timeout_s}; give 0 or more texts and more than 0 seconds"
         )
     llm = None
     if prefer in ("auto", "ollama"):
-        if client is None:
-            from gridlab.llm.client import LocalAIClient
+        from gridlab.llm.client import LocalAIClient
 
-            client = LocalAIClient(base_url, timeout_s=timeout_s, retries=0)
-        llm = LlmJudge(client, model, takes_any=prefer == "ollama")
+        asked = client or LocalAIClient(base_url, timeout_s=timeout_s, retries=0)
+        llm = LlmJudge(asked, model, takes_any=prefer == "ollama")
     return HybridAnalyzer(
         llm,
         folder=Path(model_folder) if model_folder else None,
@@ -134,7 +135,7 @@ class HybridAnalyzer:
         return self._result(text, kept, why, 1000 * (self._now_s() - began_s))
 
     async def aanalyze(self, text: str) -> SentimentResult:
-        """`analyze`, awaitable; the ONNX model's fraction of a millisecond is not moved to a thread."""
+        """`analyze`, awaitable; ONNX's fraction of a millisecond is not moved to a thread."""
         began_s, key = self._now_s(), _key(text)
         kept, why = (await self._aby_llm(text, key)) if self._llm else (None, "")
         kept = kept or self._by_own([text], [key])[0]
@@ -165,8 +166,7 @@ class HybridAnalyzer:
         found.update((key, (one, whys.get(key, ""))) for key, one in zip(left, own, strict=True))
         share_ms = 1000 * (self._now_s() - began_s) / max(1, len(keys))
         return [
-            self._result(text, *found[key], share_ms)
-            for key, text in zip(keys, texts, strict=True)
+            self._result(text, *found[key], share_ms) for key, text in zip(keys, texts, strict=True)
         ]
 
     def _by_llm(self, text: str, key: bytes) -> tuple[_Kept | None, str]:
@@ -197,7 +197,7 @@ class HybridAnalyzer:
             raise
 
     def _not_asked(self, text: str) -> str:
-        """Why no language model is asked; empty when one is, and then the breaker waits for word."""
+        """Why no language model is asked; if empty, the breaker waits for word of one."""
         if not any(sign.isalpha() for sign in text[:MAX_LETTERS]):
             return "there are no words"
         if not self._breaker.enter():

@@ -1,7 +1,7 @@
 """A circuit breaker: who keeps failing is left alone for a while, then tried once.
 
-Closed lets everybody pass. After so many failures in a row it opens and nobody passes; when its time
-is over it is half open and one caller may try, whose outcome closes or reopens it. Any thread.
+Closed lets everybody pass. After so many failures in a row it opens and nobody passes; when its
+time is over it is half open and one caller may try, whose outcome closes or reopens it. Any thread.
 """
 
 from __future__ import annotations

@@ -45,14 +45,20 @@ _PART = re.compile(
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _HIDDEN = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0e\ufe0f\ufeff]+")
 DENSE = (
-    *("positive", "negative", "net", "net_share", "hits", "words", "url", "user", "cash", "percent"),
-    *("money", "number", "exclaims", "asks", "first_person", "shouts", "portuguese", "colon"),
-    *("grade_-3", "grade_-2", "grade_-1", "grade_1", "grade_2", "grade_3", "more_than", "less_than"),
+    *("positive", "negative", "net", "net_share", "hits", "words", "url", "user", "cash"),
+    *("percent", "money", "number", "exclaims", "asks", "first_person", "shouts", "portuguese"),
+    *("colon", "grade_-3", "grade_-2", "grade_-1", "grade_1", "grade_2", "grade_3"),
+    *("more_than", "less_than"),
 )
 _FIGURES = frozenset(("pct", "money", "num"))
-_COMPARED = frozenset("vs versus from contra ante".split())
+_COMPARED = frozenset(("vs", "versus", "from", "contra", "ante"))
 _COMPARED_REACH = 5
-_FIRST_PERSON = frozenset("i me my mine im ive we our us eu meu minha meus minhas nos nosso".split())
+_FIRST_PERSON = frozenset(
+    (
+        *("i", "me", "my", "mine", "im", "ive", "we", "our", "us"),
+        *("eu", "meu", "minha", "meus", "minhas", "nos", "nosso"),
+    )
+)
 
 
 class Features(NamedTuple):
@@ -197,7 +203,7 @@ def _tone(concept: Concept | None) -> tuple[float, str]:
 
 
 def _flips(words: Sequence[_Word]) -> list[bool]:
-    """Which words mean their opposite: shortly after a negation, or the direction of a bad thing."""
+    """Which words mean their opposite: soon after a negation, or the way of a bad thing."""
     flips, reach = [], 0
     for word in words:
         flips.append(reach > 0)

@@ -1,4 +1,4 @@
-"""The judges behind the analyser: the ONNX model, the bare lexicon, and a language model over Ollama.
+"""The judges behind the analyser: ONNX, the bare lexicon, and a language model over Ollama.
 
 Each turns texts into verdicts and knows nothing of the others. A language model is asked by
 `gridlab.llm.tasks.sentiment`, whose prompt and schema leave it three fields to fill; its reason is
@@ -7,17 +7,21 @@ shown to people and fed to nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from gridlab.errors import InvalidInput
-from gridlab.llm.answers import Health
-from gridlab.sentiment.features import Featurizer, Features, clean
+from gridlab.sentiment.features import Features, Featurizer, clean
 from gridlab.sentiment.measures import Probabilities
 from gridlab.sentiment.result import LABELS, Label
+
+if TYPE_CHECKING:
+    from gridlab.llm.answers import Health
+    from gridlab.llm.client import LocalAIClient
+    from gridlab.llm.tasks.sentiment import Judgement
 
 _LONGEST_REASON = 300
 _SAID = {
@@ -53,20 +57,6 @@ class Judge(Protocol):
     def judge(self, texts: Sequence[str]) -> list[Verdict]: ...
 
 
-class Client(Protocol):
-    """What is used of `gridlab.llm.client.LocalAIClient`."""
-
-    def health_check(self) -> Health: ...
-
-    async def ahealth_check(self) -> Health: ...
-
-    def chat_completion(self, messages: Any, model: str | None = None, **more: Any) -> Any: ...
-
-    async def achat_completion(
-        self, messages: Any, model: str | None = None, **more: Any
-    ) -> Any: ...
-
-
 def nothing(language: str, analyzer: str, model: str) -> Verdict:
     """The verdict on a text without words: neutral, and sure of nothing."""
     return Verdict("neutral", 0.0, 0.0, _NOTHING[language], analyzer, model)
@@ -82,7 +72,8 @@ class OnnxJudge:
     name = "onnx"
 
     def __init__(self, folder: Path | None = None, record: Path | None = None) -> None:
-        from gridlab.sentiment.onnx_model import HashedModel, open_model
+        from gridlab.sentiment.onnx_model import HashedModel
+        from gridlab.sentiment.onnx_probe import open_model
 
         self.model = open_model(folder, record=record)
         self._hashed = self.model if isinstance(self.model, HashedModel) else None
@@ -145,7 +136,7 @@ class LlmJudge:
         takes_any: without a `gemma3`, ask whatever model is there.
     """
 
-    def __init__(self, client: Client, model: str | None, *, takes_any: bool) -> None:
+    def __init__(self, client: LocalAIClient, model: str | None, *, takes_any: bool) -> None:
         self.client = client
         self._wanted = model
         self._takes_any = takes_any
@@ -178,25 +169,26 @@ class LlmJudge:
         """
         from gridlab.llm.tasks import sentiment
 
-        return verdict_of(sentiment.judge(self.client, text, model))  # type: ignore[arg-type]
+        return verdict_of(sentiment.judge(self.client, text, model))
 
     async def ajudge(self, text: str, model: str) -> Verdict:
         """`judge`, awaitable."""
         from gridlab.llm.tasks import sentiment
 
-        return verdict_of(await sentiment.ajudge(self.client, text, model))  # type: ignore[arg-type]
+        return verdict_of(await sentiment.ajudge(self.client, text, model))
 
 
-def verdict_of(found: Any) -> Verdict:
+def verdict_of(found: Judgement) -> Verdict:
     """A language model's judgement as a verdict; its score stands for how sure it is."""
     score = max(-1.0, min(1.0, float(found.score)))
     sure = 1 - abs(score) if found.label == "neutral" else (1 + abs(score)) / 2
     family = found.model.split(":")[0]
-    return Verdict(found.label, sure, score, one_line(found.reason), family, found.model)
+    label: Label = LABELS[LABELS.index(found.label)]
+    return Verdict(label, sure, score, one_line(found.reason), family, found.model)
 
 
 def explain(found: Features, label: str, sure: float) -> str:
-    """Which words of the lexicon speak for the label and which against it, in the text's language."""
+    """Which words of the lexicon speak for the label, which against it, in the text's language."""
     head, for_it, against_it = _WORDS[found.language]
     out = [head.format(label=_SAID[found.language][label], sure=sure)]
     good = _quoted(word for word, weight in found.signs if weight > 0)
@@ -215,5 +207,5 @@ def one_line(text: str) -> str:
     return " ".join(clean(text).split())[:_LONGEST_REASON]
 
 
-def _quoted(words: Any) -> str:
+def _quoted(words: Iterable[str]) -> str:
     return ", ".join(f"“{word}”" for word in dict.fromkeys(words))

@@ -52,7 +52,7 @@ def bucket(name: str) -> int:
 
 
 def read_labelled(path: Path) -> list[Labelled]:
-    """The texts of a CSV file with columns id, source, label (-1, 0 or 1) and text; .gz is read too.
+    """The texts of a CSV file, or .csv.gz, with columns id, source, label (-1, 0 or 1) and text.
 
     Raises:
         InvalidInput: the file is not there, lacks a column or has another label.

@@ -3,9 +3,9 @@
 A line holds a weight, English words and Portuguese words; `_` joins the words of a phrase. The
 weight is a number from -3 to 3, or a letter: n negates, i intensifies, d weakens, h hedges, b turns
 ("but"). After a number, v marks a word of direction ("falls") and u a thing whose rise is bad
-("losses"), so that a fall of it counts as good. A word is found as it stands, else by its stem, in the language that the text seems to be
-in, else in the other: traders mix them. The first line that names a word owns it. The list is our
-own. Knows no model.
+("losses"), so that a fall of it counts as good. A word is found as it stands, else by its stem, in
+the language that the text seems to be in, else in the other: traders mix them. The first line that
+names a word owns it. The list is our own. Knows no model.
 """
 
 from __future__ import annotations

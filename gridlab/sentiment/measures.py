@@ -1,6 +1,7 @@
-"""How good a judge is: accuracy, macro-F1, calibration. Labels are 0 negative, 1 neutral, 2 positive.
+"""How good a judge is: accuracy, macro-F1, calibration.
 
-Knows no model; probabilities are arrays of shape (texts, 3).
+Labels are 0 negative, 1 neutral, 2 positive. Knows no model; probabilities are arrays of shape
+(texts, 3).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An ONNX file before anything runs it: its size, its hash, and that it names no file besides itself.
+"""An ONNX file before anything runs it: its size, its hash, and that it is one file.
 
 `external_names` walks the file's own wire format (protocol buffers), so that the check needs no
 library and happens before onnxruntime sees a byte. Knows no session.
@@ -44,8 +44,8 @@ def read_model(path: Path, *, most_bytes: int = MOST_MODEL_BYTES) -> bytes:
     names = external_names(data, str(path))
     if names:
         raise InvalidInput(
-            f"{path} keeps weights in another file ({names[0][:80]!r}); save it as one file: a model "
-            "must not say which files of this machine are read"
+            f"{path} keeps weights in another file ({names[0][:80]!r}); save it as one file: a "
+            "model must not say which files of this machine are read"
         )
     return data
 

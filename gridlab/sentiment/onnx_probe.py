@@ -1,11 +1,11 @@
-"""The first run of a model that this machine never ran: in a child process, bounded in time and memory.
+"""The first run of a model on this machine: in a child process, bounded in time and memory.
 
 A model is a program in a format whose readers have had faults. The child opens it exactly as the
 parent would, judges a few texts, and says so; a crash, a hang or a hunger for memory ends the child
-and nothing else. What went well is written down by a hash of all the model's files and onnxruntime's
-version, so that the fraction of a second is paid once for each model and not at each start. Whoever
-can write that record can write the package too, so that it guards against accidents and bad
-downloads, not against an intruder.
+and nothing else. What went well is written down by a hash of all the model's files and
+onnxruntime's version, so that the fraction of a second is paid once for each model and not at each
+start. Whoever can write that record can write the package too, so that it guards against accidents
+and bad downloads, not against an intruder.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from gridlab.errors import InvalidInput, ModelAnswerRefused
+from gridlab.sentiment.onnx_load import Classifier, fingerprint, load
+from gridlab.sentiment.onnx_model import shipped_folder
 
 TIMEOUT_S = 60.0
 MEMORY_BYTES = 6_000_000_000
@@ -26,6 +28,20 @@ _MOST_RECORDED = 200
 #: Whether a model copes with what it will meet: nothing, the usual, another script, too much.
 TEXTS = ("", "Bitcoin surges", "está indo para a lua! 🚀", "\x00\ud800" + "crash " * 3000)
 _passed: set[str] = set()
+
+
+def open_model(folder: Path | None = None, *, record: Path | None = None) -> Classifier:
+    """The model in `folder`, by default the shipped one, ready to judge.
+
+    Args:
+        record: see `ensure`.
+
+    Raises:
+        InvalidInput: there is no model that can be run.
+    """
+    folder = folder or shipped_folder()
+    ensure(folder, record=record)
+    return load(folder)
 
 
 def ensure(
@@ -40,8 +56,6 @@ def ensure(
     Raises:
         InvalidInput: the child refused, crashed, took too long or too much memory.
     """
-    from gridlab.sentiment.onnx_model import fingerprint
-
     record = record or data_dir() / "models" / "verified.json"
     key = f"{fingerprint(folder)}:{_runtime_version()}"
     if not force and (key in _passed or key in _recorded(record)):
@@ -113,8 +127,6 @@ def _limit_memory() -> None:
 def main(arguments: list[str]) -> int:
     """Open the model in the folder that is named, and judge a few texts with it."""
     import numpy as np
-
-    from gridlab.sentiment.onnx_model import load
 
     _limit_memory()
     try:

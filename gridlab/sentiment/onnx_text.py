@@ -18,7 +18,7 @@ from gridlab.errors import InvalidInput, ModelAnswerRefused
 from gridlab.sentiment.features import clean
 from gridlab.sentiment.measures import LABELS, Probabilities
 from gridlab.sentiment.onnx_file import MOST_TEXT_BYTES, check_hash, read_json, read_model
-from gridlab.sentiment.onnx_model import run, session_of
+from gridlab.sentiment.onnx_session import run, session_of
 
 MOST_TOKENS = 512
 _BATCH = 16
@@ -51,8 +51,12 @@ class TokenizedModel:
         self._inputs = [entry.name for entry in self._session.get_inputs()]
         if unknown := set(self._inputs) - _INPUTS:
             raise InvalidInput(f"{path} wants {', '.join(sorted(unknown))}; a tokenizer gives none")
-        self.name = str(stated.get("name") or config.get("_name_or_path") or folder.name)[:100]
-        self.card: dict[str, Any] = {"name": self.name, "kind": "tokenized", **stated}
+        name = str(stated.get("name") or config.get("_name_or_path") or folder.name)[:100]
+        self.card: dict[str, Any] = {**stated, "name": name, "kind": "tokenized"}
+
+    @property
+    def name(self) -> str:
+        return str(self.card["name"])
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
         """Shape (texts, 3): negative, neutral, positive; a label that the model lacks has 0."""

@@ -44,7 +44,7 @@ class SentimentResult:
         if self.sentiment not in LABELS:
             raise BugError(f"{self.sentiment!r} is no sentiment; {', '.join(LABELS)}")
         if not 0 <= self.confidence <= 1 or not -1 <= self.raw_score <= 1:
-            raise BugError(f"confidence {self.confidence} or score {self.raw_score} is out of range")
+            raise BugError(f"confidence {self.confidence} or score {self.raw_score} out of range")
         if self.processing_time_ms < 0:
             raise BugError(f"a text took {self.processing_time_ms} ms")
 

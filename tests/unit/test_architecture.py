@@ -75,7 +75,7 @@ EXCEPTIONS: dict[str, tuple[str, ...]] = {
     "exchange.binance": ("binance", "websockets", "aiohttp"),
     "testing.twin": ("aiohttp",),
     "rl.train": ("torch", "stable_baselines3"),
-    "sentiment.training": ("sklearn", "onnx"),
+    "sentiment.training": ("sklearn", "scipy", "onnx", "vaderSentiment"),
     "rl.tabular": ("sklearn",),
 }
 #: Parts of the standard library that belong to one place.

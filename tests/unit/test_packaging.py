@@ -32,6 +32,7 @@ DISTRIBUTIONS = {
     "binance": "python-binance",
     "talib": "ta-lib",
     "sklearn": "scikit-learn",
+    "scipy": "scikit-learn",
     "werkzeug": "flask",
     "jinja2": "flask",
     "traitlets": "ipywidgets",

@@ -82,7 +82,7 @@ def _measured(
 
 
 def left_out(learner: Learner, aside: NDArray[np.bool_]) -> dict[str, dict[str, Any]]:
-    """Each source's texts (none of them held aside) judged by a model of the other sources alone."""
+    """Each source's texts (none held aside) judged by a model of the other sources alone."""
     out = {}
     for source in np.unique(learner.sources):
         mine = learner.sources == source

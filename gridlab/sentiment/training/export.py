@@ -8,14 +8,15 @@ kept as 16-bit floats and widened row by row after the gather.
 from __future__ import annotations
 
 import hashlib
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from gridlab._version import __version__
 from gridlab.sentiment.features import BUCKETS, DENSE, FEATURES_VERSION
 from gridlab.sentiment.labelled import HELD_ASIDE
 from gridlab.sentiment.lexicon import lexicon_hash
@@ -31,7 +32,7 @@ def described(weights: Weights) -> dict[str, Any]:
     """What a loader must know to feed the model, as the manifest's entries."""
     return {
         "kind": "hashed",
-        "made_by": f"gridlab {__version__}",
+        "made_with": {name: version(name) for name in ("numpy", "scikit-learn", "onnx")},
         "features_version": FEATURES_VERSION,
         "lexicon_sha256": lexicon_hash(),
         "buckets": BUCKETS,
@@ -54,7 +55,7 @@ def write_model(weights: Weights, path: Path) -> dict[str, Any]:
 
 def _model(weights: Weights) -> onnx.ModelProto:
     heat = np.float32(weights.temperature)
-    stored = {
+    stored: dict[str, NDArray[Any]] = {
         "rarity": weights.rarity.astype(np.float16),
         "table": weights.table.astype(np.float16),
         "of_figures": (weights.figures / heat).astype(np.float32),
@@ -64,7 +65,7 @@ def _model(weights: Weights) -> onnx.ModelProto:
         "across": np.array([1], np.int64),
         "last": np.array([-1], np.int64),
     }
-    steps = [
+    steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
         ("Gather", ["rarity", "ids"], "rare16", {}),
         ("Cast", ["rare16"], "rare", {"to": TensorProto.FLOAT}),
         ("Sqrt", ["counts"], "roots", {}),

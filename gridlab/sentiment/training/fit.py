@@ -150,7 +150,7 @@ def _rarity(counts: Any) -> NDArray[np.float32]:
     rarity = np.log((1 + counts.shape[0]) / (1 + holders)) + 1
     for block, (first, rows) in BLOCKS.items():
         rarity[first : first + rows] *= BLOCK_WEIGHTS[block]
-    return rarity.astype(np.float32)
+    return np.asarray(rarity, np.float32)
 
 
 def _normed(counts: Any, rarity: NDArray[np.float32]) -> Any:

@@ -3,8 +3,8 @@
 There is no labelled Portuguese text to learn from. A text whose words are replaced by Portuguese
 ones keeps its label and teaches the model the letters, the word pairs and the function words of the
 other language. It reads badly and need not read well. Words that the lexicon lacks are turned by
-their endings where English and Portuguese share a Latin root, else left alone: most are names. Knows
-no model.
+their endings where English and Portuguese share a Latin root, else left alone: most are names.
+Knows no model.
 """
 
 from __future__ import annotations
