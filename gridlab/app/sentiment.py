@@ -28,14 +28,15 @@ LEAST_RELEVANCE: Final = 0.5
 VERDICT_S: Final = 10.0
 
 
-def analyzer_of(config: Config) -> HybridAnalyzer:
-    """The analyser that the configuration describes."""
+def analyzer_of(config: Config, cache_size: int = 4096) -> HybridAnalyzer:
+    """The analyser that the configuration describes, remembering so many verdicts."""
     ai = config.ai_agent
     is_asked = ai.enabled and ai.features.sentiment_analysis
     return create_sentiment_analyzer(
         "auto" if is_asked else "onnx",
         base_url=ai.base_url,
         timeout_s=min(VERDICT_S, float(ai.model_settings.timeout_seconds)),
+        cache_size=cache_size,
     )
 
 

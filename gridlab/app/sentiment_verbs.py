@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gridlab.clock import Clock
+from gridlab.clock import Clock, monotonic_s
 from gridlab.domain.market import Market
 from gridlab.domain.snapshot import Mode, Snapshot
 
@@ -20,10 +21,8 @@ if TYPE_CHECKING:
 
 #: Quotes that a pair's name ends with; what stands before one is the asset that texts name.
 QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "BTC", "ETH", "BNB")
-IN_REPLAY = (
-    "Replay plays recorded prices, about which the texts of today say nothing; start in Shadow, "
-    "Testnet or Production"
-)
+#: Seconds for which a status serves everybody who asks.
+STATUS_KEPT_S = 2.0
 
 
 class SentimentVerbs:
@@ -35,6 +34,11 @@ class SentimentVerbs:
     """
 
     sentiment_agent: SentimentAgent | None = None
+    _kept_status: tuple[float, dict[str, Any]] | None = None
+
+    @cached_property
+    def _status_lock(self) -> threading.Lock:
+        return threading.Lock()
 
     if TYPE_CHECKING:
 
@@ -55,23 +59,42 @@ class SentimentVerbs:
         """The judgement of one text, in English or Portuguese; blocks for a language model."""
         return self.analyzer.analyze(text)
 
-    def compare_analyzers(self, text: str) -> dict[str, SentimentResult | str]:
-        """`text` judged by each kind there is: `llm` and `onnx`; why not, where one is missing."""
+    @cached_property
+    def _own_analyzer(self) -> HybridAnalyzer:
+        """The analyser that asks nobody."""
         from gridlab.sentiment import create_sentiment_analyzer
 
-        found: dict[str, SentimentResult | str] = {}
-        best = self.analyzer.analyze(text)
-        own = create_sentiment_analyzer("onnx", cache_size=0)
-        own.analyze("warm")  # the time of a verdict is not that of opening a model
-        local = own.analyze(text)
-        found["onnx"] = local if local.analyzer_used == "onnx" else local.reasoning
-        is_llm = best.analyzer_used not in ("onnx", "lexicon")
-        found["llm"] = best if is_llm else str(self.analyzer.status()["reason"])
-        return found
+        return create_sentiment_analyzer("onnx", cache_size=0)
+
+    @property
+    def has_fallback(self) -> bool:
+        """Whether the ONNX model is there, which answers when no language model does."""
+        return bool(self._own_analyzer.status()["models"]["onnx"]["available"])
+
+    def compare_analyzers(self, text: str) -> tuple[SentimentResult, SentimentResult]:
+        """`text` judged by the best analyser there is and by the one that asks nobody.
+
+        Neither verdict is a remembered one, so their times are those of judging.
+        """
+        self._own_analyzer.analyze("warm")  # the time of a verdict is not that of opening a model
+        return self._fresh_analyzer.analyze(text), self._own_analyzer.analyze(text)
+
+    @cached_property
+    def _fresh_analyzer(self) -> HybridAnalyzer:
+        from gridlab.app.sentiment import analyzer_of
+
+        return analyzer_of(self.settings.config, cache_size=0)
 
     def sentiment_status(self) -> dict[str, Any]:
-        """What could judge now, and what did so far; see `HybridAnalyzer.status`."""
-        return self.analyzer.status()
+        """What could judge now, and what did so far; see `HybridAnalyzer.status`.
+
+        An answer serves everybody for two seconds: a model server that hangs is not asked by each.
+        """
+        with self._status_lock:
+            kept = self._kept_status
+            if kept is None or monotonic_s() - kept[0] > STATUS_KEPT_S:
+                kept = self._kept_status = (monotonic_s(), self.analyzer.status())
+            return kept[1]
 
     def sentiment_sources(self) -> tuple[SourceStatus, ...]:
         """How each source of texts stands; none while the agent is off."""
