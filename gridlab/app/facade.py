@@ -39,7 +39,7 @@ from gridlab.domain.events import OrderFilled, StopPolicy
 from gridlab.domain.market import Instrument, Interval, Kline, Market, Ticker
 from gridlab.domain.orders import OrderReport, Trade
 from gridlab.domain.plan import GridPlan
-from gridlab.domain.snapshot import BotSnapshot, Mode, Snapshot
+from gridlab.domain.snapshot import BotSnapshot, BotStatus, Mode, Snapshot
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import Conflict, InvalidInput
 from gridlab.exchange.base import MarketData
@@ -335,7 +335,11 @@ class GridLab(WorkVerbs, AiVerbs, SentimentVerbs):
         """Every symbol that has a price against the configured filters of pair selection."""
         from gridlab.app.pairs import table_of
 
-        return table_of(self._market(), market, self.settings.config, self.settings.mode)
+        moods = {asset: mood.score for asset, mood in self.moods().items()}
+        bots = self.snapshot.bots.values()
+        busy = [bot.symbol for bot in bots if bot.status is not BotStatus.STOPPED]
+        settings = self.settings
+        return table_of(self._market(), market, settings.config, settings.mode, moods, busy)
 
     def validate_symbol(self, symbol: str, market: Market = Market.SPOT) -> SymbolReport:
         """What is known of `symbol`, and the least grid that it takes; raises `NotFound`."""
