@@ -11,6 +11,7 @@
     ├── Conflict                  true request, wrong state (already running, other owner)
     │   └── LeaseHeld             another process owns this account
     ├── ExchangeUnavailable       a read from the venue failed; nothing was changed
+    ├── SourceUnavailable         a source of texts did not answer usably; the others go on
     ├── ModelUnavailable          no local model answered: none there, too slow, or busy
     ├── ModelAnswerRefused        a local model answered what cannot be used
     ├── StorageError              the disk refused or the books are damaged
@@ -76,6 +77,10 @@ class LeaseHeld(Conflict):
 
 class ExchangeUnavailable(GridLabError):
     """A read from the venue failed; nothing was changed."""
+
+
+class SourceUnavailable(GridLabError):
+    """A source of texts did not answer usably, or may not be asked yet."""
 
 
 class ModelUnavailable(GridLabError):

@@ -77,7 +77,7 @@ def _tested(lab: GridLab) -> AiModelsTest:
         ),
         models_test={name: _shape(trial, tongue) for name, trial in found.trials.items()},
         recommended_model=found.recommended,
-        fallback_available=False,
+        fallback_available=lab.has_fallback,
         missing_models=list(found.missing),
         **stamp_of(lab.snapshot).parts,
     )

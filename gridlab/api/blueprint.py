@@ -34,6 +34,7 @@ from gridlab.api import (
     pairs,
     prometheus,
     records,
+    sentiment,
     stream,
     system,
     trading,
@@ -52,7 +53,7 @@ NAME = "gridlab"
 #: Modules that each put one group of routes on the blueprint.
 GROUPS = (
     *(system, market, grid, trading, pairs, balance, indicators, models, checks),
-    *(ai, control, jobs, records, metrics, debug),
+    *(ai, sentiment, control, jobs, records, metrics, debug),
 )
 
 

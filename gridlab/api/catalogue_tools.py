@@ -81,13 +81,13 @@ _MODELS: Final[dict[str, Route]] = {
     "sentiment_status": Route(
         scope=Scope.READ,
         tag="models",
-        summary="Which sentiment models there are, and what was measured of them",
+        summary="The sentiment models, what was measured of them, sources, moods and alerts",
         answer=SentimentStatus,
     ),
     "sentiment_analyze": Route(
         scope=Scope.READ,
         tag="models",
-        summary="Judge a text; nulls and the reason while no sentiment model is there",
+        summary="Judge a text in English or Portuguese; which model did, and why not a better one",
         body=TextRequest,
         answer=SentimentAnalysis,
         example=_TEXT,

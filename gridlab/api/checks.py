@@ -13,7 +13,6 @@ from gridlab.api.ai_models import add_models_route
 from gridlab.api.errors import ApiError, language, render
 from gridlab.api.messages import say
 from gridlab.api.requests import MarketQuery, NoQuery
-from gridlab.api.requests_tools import TextRequest
 from gridlab.api.schemas import ErrorBody
 from gridlab.api.schemas.checks import (
     ConnectionTest,
@@ -24,20 +23,12 @@ from gridlab.api.schemas.checks import (
     SymbolRefusal,
     SymbolValidation,
 )
-from gridlab.api.schemas.models import (
-    Comparison,
-    GemmaTest,
-    OnnxTest,
-    SentimentTest,
-    SentimentTests,
-)
 from gridlab.api.shadow import add_shadow_route
 from gridlab.api.translation import translate
 from gridlab.api.wire import (
     answer,
     answer_by_alias,
     find_instrument,
-    read_body,
     read_query,
     read_symbol,
     stamp_of,
@@ -56,10 +47,6 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
     def test_connection() -> Response:
         read_query(NoQuery)
         return answer(_connection(lab))
-
-    @blueprint.post("/api/test/sentiment")
-    def test_sentiment() -> Response:
-        return answer(_sentiment(lab, read_body(TextRequest).text))
 
     @blueprint.get("/api/validate/symbol/<symbol>")
     def validate_symbol(symbol: str) -> Response:
@@ -117,37 +104,6 @@ def _answered(found: _Answer | None, not_asked: str) -> dict[str, Any]:
         "server_time": None if found.server_time_ms is None else iso(found.server_time_ms),
         "reason": found.problem or None,
     }
-
-
-def _sentiment(lab: GridLab, text: str) -> SentimentTest:
-    """Both analysers are named, and that neither is there."""
-    reason = say("sentiment_missing", language())
-    return SentimentTest(
-        test_results=SentimentTests(
-            gemma3=GemmaTest(
-                sentiment=None,
-                confidence=None,
-                processing_time_ms=None,
-                crypto_relevant=None,
-                reasoning=None,
-                status="unavailable",
-                reason=reason,
-            ),
-            onnx_fallback=OnnxTest(
-                sentiment=None,
-                confidence=None,
-                processing_time_ms=None,
-                model_used=None,
-                status="unavailable",
-                reason=reason,
-            ),
-        ),
-        recommended_analyzer=None,
-        performance_comparison=Comparison(speed_ratio=None, accuracy_difference=None),
-        text=text,
-        reason=reason,
-        **stamp_of(lab.snapshot).parts,
-    )
 
 
 def _validated(lab: GridLab, symbol: str, market: Market) -> Response:

@@ -58,11 +58,15 @@ TOOL_TEXTS: Final[dict[str, tuple[str, str]]] = {
         "{field} deve ser spot: backtests operam uma conta spot",
     ),
     # models
-    "sentiment_missing": (
-        "No sentiment model is in this version of GridLab; grids run on prices alone until a "
-        "version with one is installed",
-        "Nenhum modelo de sentimento está nesta versão do GridLab; os grids usam só preços até que "
-        "uma versão com um seja instalada",
+    "texts_off": (
+        "sentiment_analysis.enabled is false in the configuration, so no source is read",
+        "sentiment_analysis.enabled é false na configuração, então nenhuma fonte é lida",
+    ),
+    "texts_replay": (
+        "Replay plays recorded prices, of which the texts of today say nothing; start in Shadow, "
+        "Testnet or Production",
+        "Replay reproduz preços gravados, sobre os quais os textos de hoje nada dizem; inicie em "
+        "Shadow, Testnet ou Production",
     ),
     "rl_missing": (
         "No RL policy is in this version of GridLab; grids run by their rules alone until a "

@@ -1,6 +1,6 @@
-"""Routes about models: RL, sentiment, tabular.
+"""Routes about models of states and features: RL, tabular. Those about texts are in `sentiment`.
 
-This version has none of them. Each answer says so in its documented shape, with null for every
+This version has neither of them. Each answer says so in its documented shape, with null for every
 number that nobody measured and every judgement that no model gave. A request that is wrong is
 refused as one all the same.
 """
@@ -12,19 +12,13 @@ from flask import Blueprint, Response
 from gridlab.api.errors import language
 from gridlab.api.messages import say
 from gridlab.api.requests import NoQuery
-from gridlab.api.requests_tools import RlRequest, TabularRequest, TextRequest
+from gridlab.api.requests_tools import RlRequest, TabularRequest
 from gridlab.api.schemas import is_active
 from gridlab.api.schemas.models import (
-    GemmaModel,
-    OnnxModel,
     RewardWeights,
     RlBot,
     RlPrediction,
     RlStatus,
-    SentimentAnalysis,
-    SentimentModels,
-    SentimentPerformance,
-    SentimentStatus,
     TabularPrediction,
     TrainingConfiguration,
     TrainingPerformance,
@@ -34,6 +28,7 @@ from gridlab.api.schemas.models import (
 from gridlab.api.wire import answer, find_instrument, read_body, read_query, stamp_of
 from gridlab.app.facade import GridLab
 from gridlab.domain.market import Market
+from gridlab.domain.snapshot import Mode
 
 
 def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
@@ -48,15 +43,6 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
     def rl_training_status() -> Response:
         read_query(NoQuery)
         return answer(_training_status(lab))
-
-    @blueprint.get("/api/sentiment/status")
-    def sentiment_status() -> Response:
-        read_query(NoQuery)
-        return answer(_sentiment_status(lab))
-
-    @blueprint.post("/api/sentiment/analyze")
-    def sentiment_analyze() -> Response:
-        return answer(_analysis(lab, read_body(TextRequest).text))
 
     @blueprint.post("/api/model/predict/tabular")
     def predict_tabular() -> Response:
@@ -87,38 +73,24 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
         )
 
 
-def _analysis(lab: GridLab, text: str) -> SentimentAnalysis:
-    return SentimentAnalysis(
-        text=text,
-        sentiment=None,
-        confidence=None,
-        analyzer_used=None,
-        reasoning=None,
-        crypto_relevant=None,
-        raw_score=None,
-        status="unavailable",
-        reason=say("sentiment_missing", language()),
-        **stamp_of(lab.snapshot).parts,
-    )
-
-
 def _known_symbol(lab: GridLab, symbol: str | None) -> None:
     if symbol is not None:
         find_instrument(lab, symbol, Market.SPOT)
 
 
 def _rl_status(lab: GridLab) -> RlStatus:
-    snapshot = lab.snapshot
+    snapshot, texts = lab.snapshot, lab.sentiment_status()
+    is_read = lab.sentiment_agent is not None and snapshot.mode is not Mode.REPLAY
     bots = [
-        RlBot(symbol=bot.symbol, rl_enabled=False, sentiment_enabled=False)
+        RlBot(symbol=bot.symbol, rl_enabled=False, sentiment_enabled=is_read)
         for _, bot in sorted(snapshot.bots.items())
         if is_active(bot)
     ]
     return RlStatus(
         rl_available=False,
-        sentiment_available=False,
-        onnx_model_loaded=False,
-        gemma3_model_loaded=False,
+        sentiment_available=texts["status"] == "operational",
+        onnx_model_loaded=texts["models"]["onnx"]["loaded"],
+        gemma3_model_loaded=texts["models"]["gemma3"]["loaded"],
         active_bots=bots,
         total_active_bots=len(bots),
         reason=say("rl_missing", language()),
@@ -158,22 +130,4 @@ def _training_configuration(lab: GridLab) -> TrainingConfiguration:
             inefficiency_penalty=float(weights.inefficiency_penalty),
             market_switch_penalty=float(weights.market_switch_penalty),
         ),
-    )
-
-
-def _sentiment_status(lab: GridLab) -> SentimentStatus:
-    return SentimentStatus(
-        models=SentimentModels(
-            gemma3=GemmaModel(
-                available=False, loaded=False, model_size=None, crypto_optimized=None
-            ),
-            onnx=OnnxModel(available=False, loaded=False, model_name=None),
-        ),
-        performance=SentimentPerformance(
-            analyses_completed=0, avg_analysis_time=None, accuracy_score=None, accuracy_set=None
-        ),
-        recommended_model=None,
-        status="unavailable",
-        reason=say("sentiment_missing", language()),
-        **stamp_of(lab.snapshot).parts,
     )

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from gridlab.agents.ai import AiAgent
     from gridlab.app.ai import AiDesk
     from gridlab.app.ai_proposal import Proposal
-    from gridlab.domain.advice import Advice
     from gridlab.llm.render import Report
     from gridlab.llm.writing import Written
 
@@ -84,10 +83,6 @@ class AiVerbs:
         Nothing of it is applied. Raises `NotFound`.
         """
         return self.ai_desk.propose(symbol, market, _language(language))
-
-    def advice(self) -> tuple[Advice, ...]:
-        """What the AI agent advises now; it only asks for more care, and nobody has to follow."""
-        return () if self.ai_agent is None else self.ai_agent.advice()
 
     # --- as jobs ----------------------------------------------------------------------------------
 

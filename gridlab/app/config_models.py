@@ -255,6 +255,15 @@ class BinanceNews(Section):
     include_trending: bool
 
 
+class XSearch(Section):
+    """Posts on X; off by default, because the token that it takes costs money."""
+
+    enabled: bool
+    fetch_interval_minutes: Positive
+    query: Word
+    max_results: Annotated[int, Field(ge=10, le=100)]
+
+
 class SentimentAlerts(Section):
     enabled: bool
     positive_threshold: Score
@@ -283,6 +292,7 @@ class SentimentAnalysis(Section):
     smoothing_window: Count
     reddit: Reddit
     binance_news: BinanceNews
+    x: XSearch
     alerts: SentimentAlerts
     risk_adjustment: RiskAdjustment
     pair_filtering: PairFiltering

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from gridlab.agents.bot import Bot
@@ -18,6 +18,7 @@ from gridlab.agents.recovery import recover
 from gridlab.agents.supervisor import Supervisor
 from gridlab.app.build import Sessions
 from gridlab.app.companions import Companion, Company
+from gridlab.app.heed import heeded
 from gridlab.app.killswitch import KillSwitch
 from gridlab.app.modes import COMMANDS, REAL_ORDERS
 from gridlab.app.picture import picture_of
@@ -26,6 +27,7 @@ from gridlab.app.settings import Settings
 from gridlab.app.switching import ModeDoor, ModeSwitch
 from gridlab.clock import SystemClock, iso
 from gridlab.data.cache_core import IntelligentCache
+from gridlab.domain.advice import Advice
 from gridlab.domain.events import StopPolicy
 from gridlab.domain.market import Market
 from gridlab.domain.orders import OrderReport, Trade
@@ -55,7 +57,8 @@ class Engine:
         on_ready: called once, when the first recovery is done, with None; or with the exception
             that made the first start refuse.
         companions: agents that run beside the trader; they read `snapshot`, and nothing of theirs
-            is read here but their health.
+            is read here but their health and their advice.
+        advice: what they advise now; asked when a grid is planned, see `heed`.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Engine:
         cache: IntelligentCache,
         on_ready: Callable[[BaseException | None], None],
         companions: tuple[Companion, ...] = (),
+        advice: Callable[[], Iterable[Advice]] = tuple,
     ) -> None:
         self.settings = settings
         self.session: Session | None = None
@@ -81,6 +85,7 @@ class Engine:
         self._started_ms = self._wall.now_ms()
         self._supervisor = Supervisor("trader", self._live, self._wall)
         self._company = Company(companions, self._wall)
+        self._advice = advice
         self.snapshot = self._blank()
 
     # --- life -------------------------------------------------------------------------------------
@@ -362,11 +367,12 @@ class Engine:
             session.market.instrument(market, symbol)
         return tuple(await session.account.trades(market, symbol))[-limit:]
 
-    @staticmethod
-    async def _plan(session: Session, spec: GridSpec) -> GridPlan:
+    async def _plan(self, session: Session, spec: GridSpec) -> GridPlan:
         rules, price = await session.quote(spec.market, spec.symbol)
         free = await session.account.available(spec.market)
-        return plan_grid(await session.fitted(spec), rules, price, free)
+        fitted, told = heeded(await session.fitted(spec), self._advice(), session.clock.now_ms())
+        plan = plan_grid(fitted, rules, price, free)
+        return replace(plan, findings=(*plan.findings, *told))
 
     def _usable(self) -> Session:
         if self.session is None or self._state not in (EngineState.READY, EngineState.FINISHED):

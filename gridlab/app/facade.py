@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import logging
 import os
 import threading
@@ -25,22 +24,22 @@ from gridlab.app.ai_verbs import AiVerbs
 from gridlab.app.companions import Companion
 from gridlab.app.config import Config
 from gridlab.app.engine import Engine
-from gridlab.app.jobs import Job, Jobs
+from gridlab.app.jobs import Jobs
 from gridlab.app.logs import LogLine, LogRing
 from gridlab.app.modes import Access
 from gridlab.app.performance import measure
+from gridlab.app.sentiment_verbs import SentimentVerbs
 from gridlab.app.session import Probe
 from gridlab.app.settings import Settings, make_settings, secrets_of
 from gridlab.app.symbols import SymbolReport, report_on
-from gridlab.app.work import backtest_work, shadow_work
+from gridlab.app.work_verbs import WorkVerbs
 from gridlab.clock import MarketTime, SystemClock
 from gridlab.data.cache import IntelligentCache, open_candle
-from gridlab.domain.codec import encode
 from gridlab.domain.events import OrderFilled, StopPolicy
 from gridlab.domain.market import Instrument, Interval, Kline, Market, Ticker
 from gridlab.domain.orders import OrderReport, Trade
 from gridlab.domain.plan import GridPlan
-from gridlab.domain.snapshot import BotSnapshot, Mode, Snapshot
+from gridlab.domain.snapshot import BotSnapshot, BotStatus, Mode, Snapshot
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import Conflict, InvalidInput
 from gridlab.exchange.base import MarketData
@@ -49,6 +48,7 @@ from gridlab.store.lease import Lease
 
 if TYPE_CHECKING:
     from gridlab.agents.pairs import PairTable
+    from gridlab.domain.advice import Advice
     from gridlab.research.indicators import IndicatorResult
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ MOST_LEAD_BARS = 2_000
 ANSWER_WITHIN_S = 30.0
 
 
-class GridLab(AiVerbs):
+class GridLab(WorkVerbs, AiVerbs, SentimentVerbs):
     """A workbench engine in its own thread.
 
     Args:
@@ -111,7 +111,6 @@ class GridLab(AiVerbs):
             MarketTime(self._market_ms), **self.settings.config.cache.model_dump()
         )
         self.log_ring = LogRing(secrets_of(self._settings))
-        self._shadow_tests = itertools.count(1)
         self._fresh = fresh
         self._lease: Lease | None = None
         self._thread: threading.Thread | None = None
@@ -148,7 +147,7 @@ class GridLab(AiVerbs):
             if self._fresh:
                 self._archive()
             self._engine = Engine(
-                self.settings, self.cache, self._on_ready, tuple(self._companions())
+                self.settings, self.cache, self._on_ready, tuple(self._companions()), self.advice
             )
             self._thread = threading.Thread(target=self._run, name="gridlab-engine", daemon=True)
             self._thread.start()
@@ -204,6 +203,14 @@ class GridLab(AiVerbs):
         if self.settings.config.ai_agent.enabled:
             agent = self.ai_agent = self.ai_desk.agent(SystemClock())
             yield Companion("ai", agent.run, lambda: agent.beat_ms)
+        if self.settings.config.sentiment_analysis.enabled:
+            reader = self.sentiment_agent = self._make_sentiment_agent(SystemClock())
+            yield Companion("sentiment", reader.run, lambda: reader.beat_ms)
+
+    def advice(self) -> tuple[Advice, ...]:
+        """What the agents advise now; it only asks for more care. See `gridlab.domain.advice`."""
+        agents = (self.ai_agent, self.sentiment_agent)
+        return tuple(one for agent in agents if agent is not None for one in agent.advice())
 
     def _on_ready(self, refusal: BaseException | None) -> None:
         self._refusal = refusal
@@ -328,7 +335,11 @@ class GridLab(AiVerbs):
         """Every symbol that has a price against the configured filters of pair selection."""
         from gridlab.app.pairs import table_of
 
-        return table_of(self._market(), market, self.settings.config, self.settings.mode)
+        moods = {asset: mood.score for asset, mood in self.moods().items()}
+        bots = self.snapshot.bots.values()
+        busy = [bot.symbol for bot in bots if bot.status is not BotStatus.STOPPED]
+        settings = self.settings
+        return table_of(self._market(), market, settings.config, settings.mode, moods, busy)
 
     def validate_symbol(self, symbol: str, market: Market = Market.SPOT) -> SymbolReport:
         """What is known of `symbol`, and the least grid that it takes; raises `NotFound`."""
@@ -418,36 +429,6 @@ class GridLab(AiVerbs):
         """
         self._call(self._running().switch_mode(Mode(mode)))
         return self.snapshot
-
-    def submit_backtest(
-        self,
-        spec: GridSpec,
-        *,
-        start_ms: int | None = None,
-        end_ms: int | None = None,
-        fill_rule: str = "touch",
-    ) -> Job:
-        """A job that backtests `spec` over the bundled recording of its symbol."""
-        asked = {
-            "spec": json.loads(encode(spec)),
-            "start_ms": start_ms,
-            "end_ms": end_ms,
-            "fill_rule": fill_rule,
-        }
-        work = backtest_work(spec, start_ms, end_ms, fill_rule)
-        return self.jobs.submit("backtest", asked, work)
-
-    def submit_shadow_test(self, seconds: float = 3.0) -> Job:
-        """A job that runs an engine of its own on recorded prices for `seconds` of real time."""
-
-        def make(folder: Path) -> GridLab:
-            return GridLab(
-                folder, config=self.settings.config, mode=Mode.REPLAY, first_bot="BTCUSDT"
-            )
-
-        # A number of its own for each, because a test of an hour ago says nothing about now.
-        asked = {"seconds": seconds, "number": next(self._shadow_tests)}
-        return self.jobs.submit("shadow_test", asked, shadow_work(make, seconds))
 
     # --- crossing into the engine thread ----------------------------------------------------------
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from extra import PORTUGUESE, answered, client_of, refused
@@ -65,27 +64,6 @@ def test_replay_opens_no_connection(api: FlaskClient) -> None:
         "spot_orders_per_day": None,
     }
     assert answer["binance_futures"]["api_limits"] == {"futures_orders_per_minute": None}
-
-
-# --- sentiment ------------------------------------------------------------------------------------
-
-
-def test_sentiment_names_both_analysers_and_invents_nothing(api: FlaskClient) -> None:
-    answer = answered(api.post("/api/test/sentiment", json={"text": "Bitcoin <b>sobe</b> \u20bf"}))
-    gemma, onnx = answer["test_results"]["gemma3"], answer["test_results"]["onnx_fallback"]
-    for field in ("sentiment", "confidence", "processing_time_ms"):
-        assert gemma[field] is onnx[field] is None
-    assert {"crypto_relevant", "reasoning"} <= set(gemma)
-    assert "model_used" in onnx
-    assert gemma["status"] == onnx["status"] == "unavailable"
-    assert answer["recommended_analyzer"] is None
-    assert answer["performance_comparison"] == {"speed_ratio": None, "accuracy_difference": None}
-    assert answer["text"] == "Bitcoin <b>sobe</b> \u20bf"
-
-
-@pytest.mark.parametrize("body", [{}, {"text": ""}, {"text": "x" * 5001}, {"text": ["x"]}])
-def test_sentiment_bodies(api: FlaskClient, body: Any) -> None:
-    assert refused(api.post("/api/test/sentiment", json=body)) == ["text"]
 
 
 # --- shadow ---------------------------------------------------------------------------------------

@@ -12,11 +12,7 @@ from test_contract import Null, differences
 
 from gridlab.app.facade import GridLab
 
-ANALYZE, TABULAR, RL = (
-    "/api/sentiment/analyze",
-    "/api/model/predict/tabular",
-    "/api/model/predict/rl",
-)
+TABULAR, RL = "/api/model/predict/tabular", "/api/model/predict/rl"
 SHAPES: dict[str, Any] = {
     "/api/rl/status": {
         **{"rl_available": bool, "sentiment_available": bool, "onnx_model_loaded": bool},
@@ -28,21 +24,6 @@ SHAPES: dict[str, Any] = {
         "training": {"is_training": bool, "steps_completed": int, "last_trained_at": Null(str)},
         "performance": {"mean_reward": Null(float), "evaluation_set": Null(str)},
         "configuration": {"algorithm": str, "state_features": [str]},
-    },
-    "/api/sentiment/status": {
-        "models": {
-            "gemma3": {
-                **{"available": bool, "loaded": bool, "model_size": Null(str)},
-                "crypto_optimized": Null(bool),
-            },
-            "onnx": {"available": bool, "loaded": bool, "model_name": Null(str)},
-        },
-        "performance": {
-            **{"analyses_completed": int, "avg_analysis_time": Null(float)},
-            "accuracy_score": Null(float),
-        },
-        "recommended_model": Null(str),
-        "status": str,
     },
 }
 
@@ -65,17 +46,14 @@ def test_the_bots_are_the_real_ones(lab: GridLab, running: str, api: FlaskClient
     answer = answered(api.get("/api/rl/status"))
     assert running in {bot["symbol"] for bot in answer["active_bots"]}
     assert answer["total_active_bots"] == len(answer["active_bots"])
-    assert not any(bot["rl_enabled"] or bot["sentiment_enabled"] for bot in answer["active_bots"])
-    assert not answer["rl_available"]
+    assert not any(bot["rl_enabled"] for bot in answer["active_bots"])
+    # A replay's prices are not of today, so nothing that is written today is heeded in it.
+    assert not any(bot["sentiment_enabled"] for bot in answer["active_bots"])
+    assert answer["sentiment_available"] and answer["onnx_model_loaded"]
+    assert not answer["rl_available"] and not answer["gemma3_model_loaded"]
 
 
 def test_nothing_is_invented(api: FlaskClient) -> None:
-    sentiment = answered(api.get("/api/sentiment/status"))
-    assert sentiment["performance"] == {
-        **{"analyses_completed": 0, "avg_analysis_time": None},
-        **{"accuracy_score": None, "accuracy_set": None},
-    }
-    assert sentiment["status"] == "unavailable"
     training = answered(api.get("/api/rl/training_status"))
     assert set(training["performance"].values()) == {None}
     assert training["training"]["steps_completed"] == 0
@@ -94,7 +72,6 @@ def test_training_shows_the_configuration(api: FlaskClient, lab: GridLab) -> Non
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        (ANALYZE, {"text": "Bitcoin is going to the moon!"}),
         (TABULAR, {"features": {"rsi": 40, "macd.signal": -1.5}}),
         (TABULAR, {"features": {"rsi": 40}, "symbol": None}),
         (RL, {"state": {"rsi": 40.5}, "symbol": "btcusdt"}),
@@ -103,20 +80,15 @@ def test_training_shows_the_configuration(api: FlaskClient, lab: GridLab) -> Non
 def test_what_only_a_model_can_answer_is_null(api: FlaskClient, path: str, body: Any) -> None:
     told = answered(api.post(path, json=body))
     assert told["status"] == "unavailable" and "in this version" in told["reason"]
-    judged = {"sentiment", "confidence", "analyzer_used", "reasoning", "crypto_relevant"}
     predicted = {"prediction", "action", "confidence", "model_used"}
-    found = {name for name in told if name in (judged if path == ANALYZE else predicted)}
+    found = {name for name in told if name in predicted}
     assert len(found) >= 3 and {told[name] for name in found} == {None}
-    assert told.get("text") == body.get("text")
     assert api.post(path, json=body, headers=PORTUGUESE).json["reason"] != told["reason"]
 
 
 @pytest.mark.parametrize(
     ("path", "body", "field"),
     [
-        *((ANALYZE, {}, "text"), (ANALYZE, {"text": ""}, "text"), (ANALYZE, {"text": 5}, "text")),
-        *((ANALYZE, {"text": " \n"}, "text"), (ANALYZE, {"text": "x" * 5001}, "text")),
-        *((ANALYZE, {"text": None}, "text"), (ANALYZE, {"text": "x", "lang": "en"}, "lang")),
         *((TABULAR, {}, "features"), (TABULAR, {"features": {}}, "features")),
         *(
             (TABULAR, {"features": [1]}, "features"),
@@ -145,7 +117,7 @@ def test_an_unknown_symbol(api: FlaskClient) -> None:
     refused(reply, 404, "symbol_not_found")
 
 
-@pytest.mark.parametrize("path", [ANALYZE, TABULAR, RL])
+@pytest.mark.parametrize("path", [TABULAR, RL])
 def test_only_json(api: FlaskClient, path: str) -> None:
     refused(api.post(path, data="text=moon"), 415)
     refused(api.post(path, data=json.dumps({"text": "x"}), content_type="text/plain"), 415)

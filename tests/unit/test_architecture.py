@@ -62,7 +62,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "twin": ("aiohttp", "numpy", "yaml"),
     "data": ("numpy", "pandas", "pyarrow", "httpx", "tqdm", "zstandard"),
     "research": ("numpy", "numba", "pandas", "talib", "plotly", "optuna", "tqdm", "distributed"),
-    "sentiment": ("onnxruntime", "tokenizers", "praw", "numpy"),
+    "sentiment": ("onnxruntime", "tokenizers", "praw", "prawcore", "httpx", "numpy"),
     "llm": ("ollama", "httpx"),
     "rl": ("gymnasium", "onnxruntime", "numpy"),
     "app": ("yaml", "pydantic", "pydantic_core", "psutil"),

@@ -101,14 +101,40 @@ class SentimentPerformance(Shape):
     accuracy_set: str | None
 
 
+class TextSource(Shape):
+    """One source of texts; `reason` says why it is off, or what went wrong last."""
+
+    name: str
+    enabled: bool
+    reason: str | None
+    tried_at: str | None
+    answered_at: str | None
+    posts: int
+    copies: int
+    off_topic: int
+
+
+class MoodShape(Shape):
+    """The smoothed mood of an asset, `*` for the market; `score` is from -1 to 1."""
+
+    asset: str
+    score: float
+    texts: int
+    readings: int
+    as_of: str
+
+
 class SentimentStatus(Stamp):
-    """`/api/sentiment/status`."""
+    """`/api/sentiment/status`; `reason` says why no better model is in use."""
 
     models: SentimentModels
     performance: SentimentPerformance
     recommended_model: str | None
     status: ModelState
     reason: str | None
+    sources: list[TextSource]
+    moods: list[MoodShape]
+    alerts: list[str]
 
 
 class SentimentAnalysis(Stamp):
