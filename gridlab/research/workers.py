@@ -6,6 +6,7 @@ to each worker once. `distributed` is imported only where a cluster is asked for
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -154,6 +155,7 @@ def _client_of(client: Client | str, threads: int | None) -> Iterator[Client]:
             processes=True,
             host="127.0.0.1",
             dashboard_address=None,
+            silence_logs=logging.ERROR,
         ) as cluster:
             with Client(cluster) as found:
                 yield found
