@@ -1,13 +1,13 @@
 """What a chosen grid has to beat: holding, a grid at random, and a rule that needs no search.
 
-Each pays what the grid pays: the taker's fee when it buys at the start and when it sells at the end.
+Each pays what the grid pays: the taker's fee when it buys at the start and sells at the end.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import numpy as np
@@ -20,6 +20,8 @@ from gridlab.research.metrics import FloatArray
 
 #: The ATR rule's spacing is at least this many times what a round pays in fees.
 LEAST_SPACING_IN_FEES = 3
+#: Quantiles of random choices that a picture shows.
+BAND = (0.05, 0.5, 0.95)
 _HOUR_MS = Interval.H1.ms
 
 
@@ -38,26 +40,38 @@ def hold_growth(spans: Sequence[Bars], taker: float) -> list[FloatArray]:
     return growth
 
 
-def random_totals(
-    tested: Sequence[FloatArray], draws: int, seed: int, compound: bool
-) -> FloatArray:
-    """What choosing a setting at random in every window made in all, `draws` times over.
+@dataclass(frozen=True, eq=False)
+class Luck:
+    """What choosing at random in every window came to.
+
+    Args:
+        totals: what each draw made in all, float64 [draws], fractions of the first investment.
+        band: [windows, 3]: 5th, 50th and 95th percentile of what draws had made by a window's end.
+    """
+
+    totals: FloatArray
+    band: FloatArray
+
+
+def random_choices(tested: Sequence[FloatArray], draws: int, seed: int, compound: bool) -> Luck:
+    """`draws` walks through the same windows, one setting drawn at random in each.
 
     Args:
         tested: for each window the return of every setting on its trial; NaN where it could not
-            start. Each that could is as likely as the others.
+            start. Each that could is as likely as the others; where none could, the walk rests.
         compound: multiply the windows' returns, or add them.
 
-    Returns:
-        float64 [draws], fractions of the first investment. The same seed gives the same draws.
+    The same seed gives the same draws.
     """
     rng = np.random.default_rng(seed)
-    totals: FloatArray = np.ones(draws)
-    for window in tested:
+    worth: FloatArray = np.ones(draws)
+    band = np.empty((len(tested), len(BAND)))
+    for k, window in enumerate(tested):
         able = window[np.isfinite(window)]
         drawn = able[rng.integers(len(able), size=draws)] if len(able) else np.zeros(draws)
-        totals = totals * (1 + drawn) if compound else totals + drawn
-    return totals - 1
+        worth = worth * (1 + drawn) if compound else worth + drawn
+        band[k] = np.quantile(worth, BAND) - 1
+    return Luck(worth - 1, band)
 
 
 def atr_fraction(bars: Bars) -> float:

@@ -17,7 +17,7 @@ from gridlab.data.aggregate import IntArray
 from gridlab.data.bars import Bars
 from gridlab.domain.plan import GridPlan
 from gridlab.errors import InvalidInput
-from gridlab.research.baselines import share_beaten
+from gridlab.research.baselines import Luck, share_beaten
 from gridlab.research.metrics import FloatArray, max_drawdown
 from gridlab.research.overfitting import SLICES, Overfitting, overfitting
 from gridlab.research.sampling import Walk
@@ -111,7 +111,7 @@ class WalkForward:
     Args:
         rows: which rows of the space ran on the trials.
         hold: by window, holding since its stretch began.
-        random_returns: what random choices from the same space made in all, one for each draw.
+        luck: what choosing at random from the same space came to.
     """
 
     space: Space
@@ -120,7 +120,7 @@ class WalkForward:
     rows: IntArray = field(repr=False)
     runs: tuple[WindowRun, ...] = field(repr=False)
     hold: tuple[FloatArray, ...] = field(repr=False)
-    random_returns: FloatArray = field(repr=False)
+    luck: Luck = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.runs)
@@ -170,12 +170,12 @@ class WalkForward:
     @property
     def random_return(self) -> float:
         """The median of the random choices."""
-        return float(np.median(self.random_returns))
+        return float(np.median(self.luck.totals))
 
     @property
     def random_beaten(self) -> float:
         """The share of random choices that the choices were better than, 0 to 1."""
-        return share_beaten(self.total_return, self.random_returns)
+        return share_beaten(self.total_return, self.luck.totals)
 
     @property
     def benchmarks(self) -> dict[str, float]:
@@ -222,7 +222,7 @@ class WalkForward:
 
     @property
     def rank_correlation(self) -> float:
-        """Their mean over the windows that have one: 1 the past orders the future, 0 it does not."""
+        """Their mean over the windows that have one: 1 the past orders the trials, 0 it does not."""
         return float(mean_known(self.rank_correlations[:, None])[0])
 
     @cached_property

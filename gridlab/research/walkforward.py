@@ -32,7 +32,7 @@ from gridlab.exchange.paper import FillRule
 from gridlab.grid.preflight import plan_grid
 from gridlab.money import from_float
 from gridlab.research.backtest import fill_rule_of
-from gridlab.research.baselines import atr_spec, hold_growth, random_totals
+from gridlab.research.baselines import atr_spec, hold_growth, random_choices
 from gridlab.research.batch import run_many
 from gridlab.research.choosing import Criterion, criterion_of, scores_of
 from gridlab.research.metrics import FloatArray
@@ -136,7 +136,7 @@ def walk_forward(
         rows=rows,
         runs=tuple(runs),
         hold=tuple(_hold(windows, data, runs)),
-        random_returns=random_totals(tested, draws, seed, compound),
+        luck=random_choices(tested, draws, seed, compound),
     )
 
 
@@ -244,9 +244,7 @@ def _atr_plan(like: GridPlan, training: Bars, trial: Bars, window: Window) -> Gr
     return "; ".join(failures) if failures else plan
 
 
-def _hold(
-    windows: Sequence[Window], data: Bars, runs: Sequence[WindowRun]
-) -> Iterator[FloatArray]:
+def _hold(windows: Sequence[Window], data: Bars, runs: Sequence[WindowRun]) -> Iterator[FloatArray]:
     """For each window what holding through its stretch is worth, from the stretch's start on."""
     for stretch in sorted({window.stretch for window in windows}):
         places = [k for k, window in enumerate(windows) if window.stretch == stretch]

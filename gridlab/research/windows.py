@@ -128,8 +128,8 @@ def duration_ms(value: str | timedelta, name: str) -> int:
     elif isinstance(value, str) and (match := _WORDS.fullmatch(value)):
         return int(match[1]) * _UNIT_MS[match[2]]
     raise InvalidInput(
-        f"{name} is {value!r}; write a whole number with m, h, d or w, such as {name}='7d', or give "
-        "a timedelta"
+        f"{name} is {value!r}; write a whole number with m, h, d or w, such as {name}='7d', or "
+        "give a timedelta"
     )
 
 
