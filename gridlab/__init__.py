@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gridlab.research.stress import stress
     from gridlab.research.study import study
     from gridlab.research.sweep import sweep
+    from gridlab.research.walkforward import walk_forward
     from gridlab.widgets import live
 
 _HOME = {
@@ -57,6 +58,7 @@ _HOME = {
     "stress": "gridlab.research.stress",
     "study": "gridlab.research.study",
     "sweep": "gridlab.research.sweep",
+    "walk_forward": "gridlab.research.walkforward",
     "live": "gridlab.widgets",
 }
 
@@ -89,6 +91,7 @@ __all__ = [
     "stress",
     "study",
     "sweep",
+    "walk_forward",
 ]
 
 

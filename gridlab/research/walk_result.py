@@ -48,6 +48,7 @@ class Setup:
     compound: bool
     sample_ms: int
     fill_rule: str
+    draws: int
     seed: int
 
 
@@ -222,7 +223,7 @@ class WalkForward:
 
     @property
     def rank_correlation(self) -> float:
-        """Their mean over the windows that have one: 1 the past orders the trials, 0 it does not."""
+        """Their mean over the windows that have one; at 0 the past does not order the trials."""
         return float(mean_known(self.rank_correlations[:, None])[0])
 
     @cached_property

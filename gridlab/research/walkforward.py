@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,13 +36,14 @@ from gridlab.research.backtest import fill_rule_of
 from gridlab.research.baselines import atr_spec, hold_growth, random_choices
 from gridlab.research.batch import run_many
 from gridlab.research.choosing import Criterion, criterion_of, scores_of
+from gridlab.research.ground import bars_of
 from gridlab.research.metrics import FloatArray
 from gridlab.research.progress import meter
 from gridlab.research.sampling import ends_of, walk, walk_many
 from gridlab.research.space import Space
 from gridlab.research.walk_result import Setup, WalkForward, WindowRun
 from gridlab.research.windows import Window, duration_ms, windows_over
-from gridlab.research.workers import workers_of
+from gridlab.research.workers import Workers, workers_of
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -49,11 +51,13 @@ if TYPE_CHECKING:
 #: Settings that run on the trials too, for ranks and for the luck of a random choice; of a larger
 #: space as many are drawn. Each costs a row of samples, and no setting that was chosen is left out.
 MOST_TESTED = 2000
+#: Settings whose plans are held at once; a larger space is trained in parts.
+AT_ONCE = 5000
 
 
 def walk_forward(
     space: Space,
-    data: Bars,
+    data: Any,
     *,
     train: str | timedelta,
     test: str | timedelta,
@@ -74,69 +78,79 @@ def walk_forward(
     """What choosing from `space` by its past earned afterwards, and what would have beaten it.
 
     Args:
+        space: of `gridlab.space`.
+        data: bars, a DataFrame of candles, or the path of a Parquet or CSV file. No window
+            reaches over a hole of more than a day.
         train, test, purge, step: lengths such as `"14d"` or `"36h"`; a step is from one trial's
             start to the next one's, by default the trial's length.
         anchored: every training begins at the beginning, and so grows.
         select: by what to choose: a name of `choosing.CRITERIA`, or a function of the training's
-            `BatchResult` that returns a score for each row.
+            `BatchResult` that scores each row by itself; a large space comes in parts.
         compound: a trial starts with what the ones before it left; otherwise each starts with the
             same money, and gains are put aside.
         sample: how often equity is sampled for Sharpe ratios and overfitting.
-        draws: random walks through the same windows, one setting drawn in each.
-        instrument, fill_rule: as for `backtest`.
-        threads: by default one for each core.
-        client: a Dask client, the address of a scheduler, or `local`: windows are spread over
-            its workers, the result is the same.
-        progress: whether a bar is shown, or a function called with the fraction that is done.
-        seed: of every draw.
+        draws: random walks through the same windows, one setting drawn in each; `seed` is theirs.
+        instrument, fill_rule: as for `backtest`; threads, client, progress: as for `sweep`, window
+            by window.
 
     Raises:
         InvalidInput: bars of another symbol, too few for a window, or a setting out of range.
         InvalidSpec: a window in which no setting may start, with the first one's reasons.
     """
     name, criterion = criterion_of(select)
-    lengths = {
-        "train_ms": duration_ms(train, "train"),
-        "test_ms": duration_ms(test, "test"),
-        "purge_ms": duration_ms(purge, "purge"),
-    }
-    step_ms = None if step is None else duration_ms(step, "step")
-    space.start_on(data, instrument)  # refuses bars of another symbol, or none
-    if len(space) < 2 or draws < 1:
+    test_ms = duration_ms(test, "test")
+    setup = Setup(
+        train_ms=duration_ms(train, "train"),
+        test_ms=test_ms,
+        purge_ms=duration_ms(purge, "purge"),
+        step_ms=test_ms if step is None else duration_ms(step, "step"),
+        anchored=anchored,
+        select=name,
+        compound=compound,
+        sample_ms=duration_ms(sample, "sample"),
+        fill_rule=str(fill_rule_of(fill_rule)),
+        draws=draws,
+        seed=seed,
+    )
+    bars = bars_of(data, space.symbol, space.market)
+    _, rules = space.start_on(bars, instrument)
+    job = _Job(space, _rows_to_try(space, seed), setup, criterion, rules)
+    with workers_of(client, threads) as workers:
+        return _walk(job, bars, workers, progress)
+
+
+def _walk(
+    job: _Job, bars: Bars, workers: Workers, progress: bool | Callable[[float], None]
+) -> WalkForward:
+    space, setup = job.space, job.setup
+    if len(space) < 2 or setup.draws < 1:
         raise InvalidInput(
-            f"the space has {len(space)} setting and draws is {draws}; choosing needs 2 and 1"
+            f"the space has {len(space)} settings and draws is {setup.draws}; choosing needs two "
+            "settings, and comparing one draw"
         )
-    windows = windows_over(data, **lengths, step_ms=step_ms, anchored=anchored)
-    rows = _rows_to_try(space, seed)
-    sample_ms, rule = duration_ms(sample, "sample"), fill_rule_of(fill_rule)
-    job = _Job(space, rows, name, criterion, rule, instrument, sample_ms)
+    windows = windows_over(
+        bars,
+        train_ms=setup.train_ms,
+        test_ms=setup.test_ms,
+        purge_ms=setup.purge_ms,
+        step_ms=setup.step_ms,
+        anchored=setup.anchored,
+    )
     done: dict[int, WindowRun] = {}
-    with (
-        workers_of(client, threads) as workers,
-        meter(progress, len(windows), f"walk forward {space.symbol}", "windows") as step,
-    ):
-        for place, run in workers.each(run_window, (job, data), windows):
+    with meter(progress, len(windows), f"walk forward {space.symbol}", "windows") as tell:
+        for place, run in workers.each(run_window, (job, bars), windows):
             done[place] = run
-            step(1)
-    runs = [done[place] for place in range(len(windows))]
+            tell(1)
+    runs = tuple(done[place] for place in range(len(windows)))
     tested = [run.tested for run in runs]
     return WalkForward(
         space=space,
-        setup=Setup(
-            **lengths,
-            step_ms=lengths["test_ms"] if step_ms is None else step_ms,
-            anchored=anchored,
-            select=name,
-            compound=compound,
-            sample_ms=sample_ms,
-            fill_rule=str(rule),
-            seed=seed,
-        ),
-        bars=data,
-        rows=rows,
-        runs=tuple(runs),
-        hold=tuple(_hold(windows, data, runs)),
-        luck=random_choices(tested, draws, seed, compound),
+        setup=setup,
+        bars=bars,
+        rows=job.rows,
+        runs=runs,
+        hold=tuple(_hold(windows, bars, runs)),
+        luck=random_choices(tested, setup.draws, setup.seed, setup.compound),
     )
 
 
@@ -146,11 +160,13 @@ class _Job:
 
     space: Space
     rows: IntArray
-    select: str
+    setup: Setup
     criterion: Criterion
-    fill_rule: FillRule
-    instrument: Instrument | None
-    sample_ms: int
+    rules: Instrument
+
+    @property
+    def fill_rule(self) -> FillRule:
+        return FillRule(self.setup.fill_rule)
 
 
 def _rows_to_try(space: Space, seed: int) -> IntArray:
@@ -165,19 +181,10 @@ def run_window(shared: tuple[_Job, Bars], window: Window, threads: int | None) -
     """One window: the space on its training, the choice, the choice and the others on the trial."""
     job, data = shared
     training, trial = window.training(data), window.trial(data)
-    scores, trained, reasons = _train(job, training, threads)
-    plans = [job.space.plan(int(row), *_start(job, trial)) for row in job.rows]
-    chosen, plan = _choose(job, scores, trial)
-    if plan is None:
-        raise InvalidSpec(f"in the window {window} no setting of the space may start", *reasons)
-    at = ends_of(trial, job.sample_ms)
-    able = [k for k, other in enumerate(plans) if isinstance(other, GridPlan)]
-    walks = walk_many(
-        [p for p in plans if isinstance(p, GridPlan)], trial, at, job.fill_rule, threads
-    )
-    tested, returns = np.full(len(plans), np.nan), np.full((len(at), len(plans)), np.nan)
-    for k, found in zip(able, walks, strict=True):
-        tested[k], returns[:, k] = found.total_return, found.returns
+    scores, trained = _train(job, training, threads)
+    chosen, plan = _choose(job, scores, trial, window)
+    at = ends_of(trial, job.setup.sample_ms)
+    tested, returns = _try(job, trial, at, threads)
     every = np.arange(len(trial))
     rule = _atr_plan(plan, training, trial, window)
     return WindowRun(
@@ -196,41 +203,63 @@ def run_window(shared: tuple[_Job, Bars], window: Window, threads: int | None) -
     )
 
 
-def _start(job: _Job, bars: Bars) -> tuple[Any, Instrument]:
-    return job.space.start_on(bars, job.instrument)
+def _train(job: _Job, training: Bars, threads: int | None) -> tuple[FloatArray, FloatArray]:
+    """(score, return after closing) of every row of the space; NaN where refused."""
+    count, price = len(job.space), from_float(training.open[0])
+    scores, trained = np.full(count, np.nan), np.full(count, np.nan)
+    for start in range(0, count, AT_ONCE):
+        rows = range(start, min(start + AT_ONCE, count))
+        able, plans = _able(job, rows, price)
+        if not plans:
+            continue
+        places = start + able
+        batch = run_many(plans, training, fill_rule=job.fill_rule, threads=threads)
+        scores[places] = scores_of(job.setup.select, job.criterion, batch)
+        taker = np.array([float(plan.spec.fees.taker) for plan in plans])
+        closing = batch.base_held * training.close[-1] * taker
+        trained[places] = (batch.equity - closing) / batch.investment - 1
+    return scores, trained
 
 
-def _train(
-    job: _Job, training: Bars, threads: int | None
-) -> tuple[FloatArray, FloatArray, list[str]]:
-    """(score, return after closing, by row; NaN where refused; the first refusal's reasons)."""
-    plans = job.space.plans(training, job.instrument)
-    able = np.array([isinstance(plan, GridPlan) for plan in plans], np.bool_)
-    scores, trained = np.full(len(plans), np.nan), np.full(len(plans), np.nan)
-    reasons = next((list(p.reasons) for p in plans if not isinstance(p, GridPlan)), [])
-    ready = [plan for plan in plans if isinstance(plan, GridPlan)]
-    if not ready:
-        return scores, trained, reasons
-    batch = run_many(ready, training, fill_rule=job.fill_rule, threads=threads)
-    scores[able] = scores_of(job.select, job.criterion, batch)
-    taker = np.array([float(plan.spec.fees.taker) for plan in ready])
-    closing = batch.base_held * training.close[-1] * taker
-    trained[able] = (batch.equity - closing) / batch.investment - 1
-    return scores, trained, reasons
+def _try(
+    job: _Job, trial: Bars, at: IntArray, threads: int | None
+) -> tuple[FloatArray, FloatArray]:
+    """(return after closing, [samples, rows] returns) of the tried rows; NaN where refused."""
+    rows = job.rows.tolist()
+    able, plans = _able(job, rows, from_float(trial.open[0]))
+    tested, returns = np.full(len(rows), np.nan), np.full((len(at), len(rows)), np.nan)
+    for k, found in zip(able, walk_many(plans, trial, at, job.fill_rule, threads), strict=True):
+        tested[k], returns[:, k] = found.total_return, found.returns
+    return tested, returns
 
 
-def _choose(job: _Job, scores: FloatArray, trial: Bars) -> tuple[int, GridPlan | None]:
+def _able(job: _Job, rows: Sequence[int], price: Decimal) -> tuple[IntArray, list[GridPlan]]:
+    """(places among `rows`, plans) of those that may start at `price`."""
+    found = [(k, job.space.plan(row, price, job.rules)) for k, row in enumerate(rows)]
+    plans = [(k, plan) for k, plan in found if isinstance(plan, GridPlan)]
+    return np.array([k for k, _ in plans], np.int64), [plan for _, plan in plans]
+
+
+def _choose(job: _Job, scores: FloatArray, trial: Bars, window: Window) -> tuple[int, GridPlan]:
     """The best row that may start at the trial's first price, which is known when it is laid.
 
     Of equal scores the earlier row; never one without a score.
+
+    Raises:
+        InvalidSpec: there is none.
     """
+    price = from_float(trial.open[0])
     for row in np.argsort(-scores, kind="stable").tolist():
         if np.isnan(scores[row]):
             break
-        plan = job.space.plan(row, *_start(job, trial))
+        plan = job.space.plan(row, price, job.rules)
         if isinstance(plan, GridPlan):
             return row, plan
-    return -1, None
+    first = job.space.plan(0, price, job.rules)
+    reasons = () if isinstance(first, GridPlan) else first.reasons
+    raise InvalidSpec(
+        f"in the window {window} none of {len(scores)} settings may start and has a score", *reasons
+    )
 
 
 def _atr_plan(like: GridPlan, training: Bars, trial: Bars, window: Window) -> GridPlan | str:

@@ -6,7 +6,7 @@ Knows times and holes, no grid. Spans are half open, in UTC milliseconds.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -60,6 +60,8 @@ def windows_over(
 ) -> list[Window]:
     """All whole windows of `bars`, oldest first; a rest too short for a trial is left out.
 
+    So is a window of which less than half was recorded, in training or in the trial.
+
     Args:
         step_ms: from one trial's start to the next one's; by default a trial's length, so that
             trials follow each other without a pause.
@@ -77,18 +79,19 @@ def windows_over(
         start_ms = first_ms
         while start_ms + train_ms + purge_ms + test_ms <= end_ms:
             test_from_ms = start_ms + train_ms + purge_ms
-            follows = found and found[-1].test_to_ms == test_from_ms
-            stretch += 0 if follows else 1
-            found.append(
-                Window(
-                    stretch=stretch,
-                    train_from_ms=first_ms if anchored else start_ms,
-                    train_to_ms=start_ms + train_ms,
-                    test_from_ms=test_from_ms,
-                    test_to_ms=test_from_ms + test_ms,
-                )
+            window = Window(
+                stretch=stretch,
+                train_from_ms=first_ms if anchored else start_ms,
+                train_to_ms=start_ms + train_ms,
+                test_from_ms=test_from_ms,
+                test_to_ms=test_from_ms + test_ms,
             )
             start_ms += step_ms
+            if not _is_recorded(window, bars):
+                continue
+            follows = found and found[-1].test_to_ms == test_from_ms
+            stretch += 0 if follows else 1
+            found.append(replace(window, stretch=stretch))
     if not found:
         longest = max((end - first for first, end in stretches(bars)), default=0)
         raise InvalidInput(
@@ -97,6 +100,18 @@ def windows_over(
             f"{bars.symbol} is {span(longest)}; shorten them or load more"
         )
     return found
+
+
+def _is_recorded(window: Window, bars: Bars) -> bool:
+    """Whether at least half of the training's bars are there, and of the trial's."""
+    width = bars.interval.ms
+    return all(
+        2 * len(part) * width >= to_ms - from_ms
+        for part, from_ms, to_ms in (
+            (window.training(bars), window.train_from_ms, window.train_to_ms),
+            (window.trial(bars), window.test_from_ms, window.test_to_ms),
+        )
+    )
 
 
 def stretches(bars: Bars) -> list[tuple[int, int]]:
