@@ -60,9 +60,9 @@ def criterion_of(select: str | Criterion) -> tuple[str, Criterion]:
         return getattr(select, "__name__", "a function"), select
     if select not in CRITERIA:
         near = get_close_matches(str(select), CRITERIA, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(CRITERIA)}"
+        hint = f"did you mean {near[0]!r}" if near else f"choose one of {', '.join(CRITERIA)}"
         raise InvalidInput(
-            f"select is {select!r}; {hint} A function of a BatchResult that returns one score for "
+            f"select is {select!r}; {hint}. A function of a BatchResult that returns one score for "
             "each of its rows is taken too"
         )
     return select, CRITERIA[select]
