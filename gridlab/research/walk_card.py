@@ -7,7 +7,7 @@ from html import escape
 
 from gridlab.research.cards import _card, _note, _sparkline, _tiles, _tone
 from gridlab.research.significance import annualised
-from gridlab.research.walk_result import WalkForward
+from gridlab.research.walk_outcome import WalkOutcome
 from gridlab.research.walk_words import headline, sentences, settings_text
 from gridlab.research.words import percent, signed_percent, span, when
 
@@ -15,7 +15,7 @@ from gridlab.research.words import percent, signed_percent, span, when
 SHOWN_WINDOWS = 16
 
 
-def walk_card(result: WalkForward) -> str:
+def walk_card(result: WalkOutcome) -> str:
     """The verdict first, whatever it is."""
     setup = result.setup
     title = f"{result.space.symbol} · walk-forward over {len(result.space):,} settings"
@@ -35,12 +35,12 @@ def walk_card(result: WalkForward) -> str:
     )
 
 
-def _verdict(result: WalkForward) -> str:
+def _verdict(result: WalkOutcome) -> str:
     tone = "gl-up" if all(result.beats.values()) else "gl-down"
     return f'<p class="{tone}" style="margin:0 0 12px"><b>{escape(headline(result))}</b></p>'
 
 
-def _figures(result: WalkForward) -> list[tuple[str, str, str]]:
+def _figures(result: WalkOutcome) -> list[tuple[str, str, str]]:
     ratio = annualised(result.moments.sharpe, result.setup.sample_ms)
     found, best = result.overfitting, result.deflated
     returns = [("chosen grids", result.total_return), *result.benchmarks.items()]
@@ -60,7 +60,7 @@ def _figures(result: WalkForward) -> list[tuple[str, str, str]]:
     ]
 
 
-def _windows(result: WalkForward) -> str:
+def _windows(result: WalkOutcome) -> str:
     """What each window chose, what that had made, and what it made."""
     shown = result.runs[-SHOWN_WINDOWS:]
     head = "".join(

@@ -14,10 +14,10 @@ from gridlab.research.stability import mean_known
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from gridlab.research.walk_result import WalkForward
+    from gridlab.research.walk_outcome import WalkOutcome
 
 
-def windows_frame(result: WalkForward) -> pd.DataFrame:
+def windows_frame(result: WalkOutcome) -> pd.DataFrame:
     """One row for each window, indexed by `trial_from` (datetime64[ms, UTC]).
 
     Columns: train_from, trial_to; the settings that vary in the space, exact; chosen (its row);
@@ -53,7 +53,7 @@ def windows_frame(result: WalkForward) -> pd.DataFrame:
     return pd.DataFrame(columns, index=index)
 
 
-def equity_frame(result: WalkForward) -> pd.DataFrame:
+def equity_frame(result: WalkOutcome) -> pd.DataFrame:
     """Equity at every close of the trials as multiples of the first investment, float64.
 
     Columns grid, hold, atr; indexed by `time` (datetime64[ms, UTC]), the last millisecond of a bar.
@@ -63,7 +63,7 @@ def equity_frame(result: WalkForward) -> pd.DataFrame:
     return pd.DataFrame(columns, index=_utc(curves.time_ms).rename("time"))
 
 
-def stability_frame(result: WalkForward) -> pd.DataFrame:
+def stability_frame(result: WalkOutcome) -> pd.DataFrame:
     """One row for each setting that ran on the trials, indexed by its row in the space.
 
     Columns: the settings that vary; chosen: in how many windows; in_sample, out_of_sample: mean
@@ -88,7 +88,7 @@ def stability_frame(result: WalkForward) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.Index(rows, name="row"))
 
 
-def _hold_returns(result: WalkForward) -> list[float]:
+def _hold_returns(result: WalkOutcome) -> list[float]:
     """By window, what holding through the stretch made in it; fees where they fall."""
     returns, before, stretch = [], 1.0, None
     for run, growth in zip(result.runs, result.hold, strict=True):

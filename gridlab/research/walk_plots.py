@@ -14,7 +14,7 @@ from gridlab.research.space import shown
 from gridlab.research.stability import mean_known
 
 if TYPE_CHECKING:
-    from gridlab.research.walk_result import WalkForward
+    from gridlab.research.walk_outcome import WalkOutcome
 
 #: Worse than the median, the median, better: no green and no red, so that all eyes tell them apart.
 SCALE = [[0.0, "#b2182b"], [0.25, "#ef8a62"], [0.5, "#f0f0f0"], [0.75, "#67a9cf"], [1.0, "#2166ac"]]
@@ -22,7 +22,7 @@ SCALE = [[0.0, "#b2182b"], [0.25, "#ef8a62"], [0.5, "#f0f0f0"], [0.75, "#67a9cf"
 DECILES = 10
 
 
-def equity_figure(result: WalkForward, height: int = 520) -> go.Figure:
+def equity_figure(result: WalkOutcome, height: int = 520) -> go.Figure:
     """Out-of-sample equity with its rivals and the band of random choices; their totals beside."""
     figure = make_subplots(
         cols=2, column_widths=[0.72, 0.28], shared_yaxes=True, horizontal_spacing=0.02
@@ -79,7 +79,7 @@ def equity_figure(result: WalkForward, height: int = 520) -> go.Figure:
     return figure
 
 
-def stability_figure(result: WalkForward, height: int = 460) -> go.Figure:
+def stability_figure(result: WalkOutcome, height: int = 460) -> go.Figure:
     """Mean percentile on the trials over the first two axes, with rings where choices fell.
 
     A space of one axis gives a line; more than two are averaged over the others.
@@ -96,7 +96,7 @@ def stability_figure(result: WalkForward, height: int = 460) -> go.Figure:
     return figure
 
 
-def rank_figure(result: WalkForward, height: int = 460) -> go.Figure:
+def rank_figure(result: WalkOutcome, height: int = 460) -> go.Figure:
     """Mean place in the trial by place in training, window by window; Spearman beside it."""
     figure = make_subplots(
         cols=2,
@@ -151,7 +151,7 @@ def rank_figure(result: WalkForward, height: int = 460) -> go.Figure:
     return figure
 
 
-def _add_band(figure: go.Figure, result: WalkForward) -> None:
+def _add_band(figure: go.Figure, result: WalkOutcome) -> None:
     """From the 5th to the 95th percentile of random choices, known at the windows' ends."""
     first = result.runs[0].window.test_from_ms
     times = _times(np.array([first, *(run.window.test_to_ms for run in result.runs)]))
@@ -187,7 +187,7 @@ def _add_band(figure: go.Figure, result: WalkForward) -> None:
 
 
 def _add_map(
-    figure: go.Figure, result: WalkForward, axes: tuple[str, str], places: FloatArray
+    figure: go.Figure, result: WalkOutcome, axes: tuple[str, str], places: FloatArray
 ) -> None:
     space, (down, across) = result.space, axes
     names = list(space.axes)
@@ -242,7 +242,7 @@ def _add_map(
     figure.update_yaxes(title_text=down, title_font_size=11, type="category", showgrid=False)
 
 
-def _add_line(figure: go.Figure, result: WalkForward, axis: str, places: FloatArray) -> None:
+def _add_line(figure: go.Figure, result: WalkOutcome, axis: str, places: FloatArray) -> None:
     space, rows = result.space, result.rows.tolist()
     names = [shown(space.settings(row)[axis]) for row in rows]
     counts = np.bincount([run.chosen for run in result.runs], minlength=len(space))

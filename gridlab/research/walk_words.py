@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from gridlab.clock import iso
 from gridlab.domain.plan import GridPlan
 from gridlab.grid.view import spacing_of
@@ -15,16 +17,16 @@ from gridlab.research.significance import (
     probabilistic_sharpe,
 )
 from gridlab.research.space import as_json, shown
-from gridlab.research.walk_result import ATR, CASH, HOLD, RANDOM, WalkForward, WindowRun
+from gridlab.research.walk_outcome import ATR, CASH, HOLD, RANDOM, WalkOutcome, WindowRun
 from gridlab.research.words import DAY_MS, percent, signed_percent, span, when
 
 #: From this share of random choices beaten on, choosing did something that luck seldom does.
 RARE = 0.95
-#: Below this correlation of ranks the past said nothing useful, whatever its sign.
-WEAK = 0.1
+#: Standard errors from zero at which a mean of windows is told from none.
+CLEAR = 2.0
 
 
-def headline(result: WalkForward) -> str:
+def headline(result: WalkOutcome) -> str:
     """The verdict: what the grid beat out of sample and what it did not, in one sentence."""
     beaten = [name for name, won in result.beats.items() if won]
     lost = [name for name, won in result.beats.items() if not won]
@@ -44,12 +46,12 @@ def headline(result: WalkForward) -> str:
     )
 
 
-def report(result: WalkForward) -> str:
+def report(result: WalkOutcome) -> str:
     """The verdict and its grounds as plain text, one sentence or two a line."""
     return "\n".join([headline(result), *(f"  {line}" for line in sentences(result))])
 
 
-def sentences(result: WalkForward) -> list[str]:
+def sentences(result: WalkOutcome) -> list[str]:
     """What the verdict rests on, in the order in which one would ask."""
     return [
         line
@@ -67,7 +69,7 @@ def sentences(result: WalkForward) -> list[str]:
     ]
 
 
-def _way(result: WalkForward) -> str:
+def _way(result: WalkOutcome) -> str:
     setup, first, last = result.setup, result.runs[0].window, result.runs[-1].window
     training = f"{'at least ' if setup.anchored else ''}{span(setup.train_ms)}"
     return (
@@ -78,7 +80,7 @@ def _way(result: WalkForward) -> str:
     )
 
 
-def _promise(result: WalkForward) -> str:
+def _promise(result: WalkOutcome) -> str:
     """What the choices made in training, and how much of it came true."""
     inside = _mean([run.in_sample for run in result.runs])
     outside = _mean([run.out_of_sample for run in result.runs])
@@ -96,7 +98,7 @@ def _promise(result: WalkForward) -> str:
     )
 
 
-def _luck(result: WalkForward) -> str:
+def _luck(result: WalkOutcome) -> str:
     share = result.random_beaten
     if share >= RARE:
         return (
@@ -110,23 +112,28 @@ def _luck(result: WalkForward) -> str:
     )
 
 
-def _ranks(result: WalkForward) -> str:
-    mean = result.rank_correlation
-    if math.isnan(mean):
+def _ranks(result: WalkOutcome) -> str:
+    mean, known = result.rank_correlation, result.rank_correlations
+    known = known[np.isfinite(known)]
+    if not len(known):
         return ""
-    known = result.rank_correlations[~_nan(result.rank_correlations)]
-    meaning = "the past ordered the trials"
-    if abs(mean) < WEAK:
-        meaning = "the past did not order the trials"
-    elif mean < 0:
-        meaning = "the better in training were the worse in the trial"
-    return (
+    text = (
         f"Ranks in training against ranks in the trial: Spearman {mean:+.2f} on average, from "
-        f"{known.min():+.2f} to {known.max():+.2f} by window: {meaning}."
+        f"{known.min():+.2f} to {known.max():+.2f} by window: "
+    )
+    error = float(known.std(ddof=1)) / math.sqrt(len(known)) if len(known) > 1 else math.inf
+    if abs(mean) < CLEAR * error:
+        return text + f"{len(known)} windows do not tell it from no order at all."
+    if mean < 0:
+        return text + "the better in training were the worse in the trial."
+    return text + (
+        f"the past ordered the trials a little, {mean:.2f} with an error of {error:.2f}."
+        if mean < 0.5
+        else "the past ordered the trials."
     )
 
 
-def _sharpe(result: WalkForward) -> str:
+def _sharpe(result: WalkOutcome) -> str:
     moments, sample_ms = result.moments, result.setup.sample_ms
     if math.isnan(moments.sharpe):
         return "Sharpe ratio out of sample: undefined, the equity did not move."
@@ -145,7 +152,7 @@ def _sharpe(result: WalkForward) -> str:
     )
 
 
-def _overfitted(result: WalkForward) -> str:
+def _overfitted(result: WalkOutcome) -> str:
     found = result.overfitting
     if found is None:
         return (
@@ -154,12 +161,13 @@ def _overfitted(result: WalkForward) -> str:
         )
     return (
         f"Probability of backtest overfitting {percent(found.probability, 0)}: of "
-        f"{found.experiments:,} ways to choose on half of {found.slices} slices, so many put the "
-        f"best of {found.trials:,} settings into the worse half of the rest. Noise gives 50 %."
+        f"{found.experiments:,} ways to choose the best Sharpe ratio of {found.trials:,} settings "
+        f"on half of {found.slices} slices, so many landed in the worse half of the rest. Noise "
+        "gives 50 %; it tells whether the order of settings lasts, not whether they earn."
     )
 
 
-def _hindsight(result: WalkForward) -> str:
+def _hindsight(result: WalkOutcome) -> str:
     best, row = result.deflated, result.hindsight
     if best is None or row is None or math.isnan(best.sharpe):
         return ""
@@ -174,7 +182,7 @@ def _hindsight(result: WalkForward) -> str:
     )
 
 
-def _notes(result: WalkForward) -> list[str]:
+def _notes(result: WalkOutcome) -> list[str]:
     """What was assumed, and what was left out."""
     stretches = len({run.window.stretch for run in result.runs})
     refused = len(result.rows) - result.judged
@@ -202,18 +210,18 @@ def _notes(result: WalkForward) -> list[str]:
     return notes
 
 
-def settings_text(result: WalkForward, row: int) -> str:
+def settings_text(result: WalkOutcome, row: int) -> str:
     """The settings of a row that vary in the space, in few words."""
     settings = result.space.settings(row)
     return ", ".join(f"{name} {shown(settings[name])}" for name in result.space.axes)
 
 
-def as_dict(result: WalkForward) -> dict[str, Any]:
+def as_dict(result: WalkOutcome) -> dict[str, Any]:
     """Plain JSON values; fractions, ratios a year where named so, None where undefined."""
     setup, moments = result.setup, result.moments
     best, found = result.deflated, result.overfitting
     return {
-        "headline": result.headline,
+        "headline": headline(result),
         "symbol": result.space.symbol,
         "space": result.space.to_json(),
         "setup": {name: getattr(setup, name) for name in setup.__dataclass_fields__},
@@ -261,7 +269,7 @@ def as_dict(result: WalkForward) -> dict[str, Any]:
     }
 
 
-def _window_dict(result: WalkForward, run: WindowRun) -> dict[str, Any]:
+def _window_dict(result: WalkOutcome, run: WindowRun) -> dict[str, Any]:
     window = run.window
     settings = result.space.settings(run.chosen)
     return {
@@ -293,10 +301,6 @@ def _and(names: Sequence[str]) -> str:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
-
-
-def _nan(values: Any) -> Any:
-    return values != values
 
 
 def _known(value: float) -> float | None:

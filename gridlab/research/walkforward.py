@@ -26,7 +26,7 @@ import numpy as np
 
 from gridlab.data.aggregate import IntArray
 from gridlab.data.bars import Bars
-from gridlab.domain.market import Instrument
+from gridlab.domain.market import Instrument, Market
 from gridlab.domain.plan import GridPlan, Severity
 from gridlab.errors import InvalidInput, InvalidSpec
 from gridlab.exchange.paper import FillRule
@@ -41,7 +41,8 @@ from gridlab.research.metrics import FloatArray
 from gridlab.research.progress import meter
 from gridlab.research.sampling import ends_of, walk, walk_many
 from gridlab.research.space import Space
-from gridlab.research.walk_result import Setup, WalkForward, WindowRun
+from gridlab.research.walk_outcome import Setup, WindowRun
+from gridlab.research.walk_result import WalkForward
 from gridlab.research.windows import Window, duration_ms, windows_over
 from gridlab.research.workers import Workers, workers_of
 
@@ -112,7 +113,7 @@ def walk_forward(
         draws=draws,
         seed=seed,
     )
-    bars = bars_of(data, space.symbol, space.market)
+    bars = bars_of(data, space)
     _, rules = space.start_on(bars, instrument)
     job = _Job(space, _rows_to_try(space, seed), setup, criterion, rules)
     with workers_of(client, threads) as workers:
@@ -123,6 +124,10 @@ def _walk(
     job: _Job, bars: Bars, workers: Workers, progress: bool | Callable[[float], None]
 ) -> WalkForward:
     space, setup = job.space, job.setup
+    if space.market is not Market.SPOT:
+        raise InvalidInput(
+            f"market is {space.market}; trials are sold out as a spot account is, choose spot"
+        )
     if len(space) < 2 or setup.draws < 1:
         raise InvalidInput(
             f"the space has {len(space)} settings and draws is {setup.draws}; choosing needs two "

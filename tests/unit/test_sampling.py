@@ -1,4 +1,4 @@
-"""Sampled walks against whole backtests: the same equity at the same closes, sold out at the end."""
+"""Sampled walks against whole backtests: the same equity at closes, sold out at the end."""
 
 from __future__ import annotations
 
