@@ -50,7 +50,7 @@ def _figures(result: WalkOutcome) -> list[tuple[str, str, str]]:
         ("max drawdown", percent(result.max_drawdown), ""),
         ("efficiency", _ratio(result.efficiency), ""),
         ("Sharpe a year", _ratio(ratio), ""),
-        ("Spearman, before and after", _ratio(result.rank_correlation), ""),
+        ("Spearman of ranks", _ratio(result.rank_correlation), ""),
         ("overfitting (PBO)", "undefined" if found is None else percent(found.probability, 0), ""),
         (
             "best in hindsight, deflated",

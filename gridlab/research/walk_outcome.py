@@ -28,7 +28,7 @@ from gridlab.research.windows import Window
 from gridlab.research.words import DAY_MS
 
 #: The names of what a grid has to beat, in the order in which a report tells them.
-HOLD, RANDOM, ATR, CASH = "holding", "a random grid", "the ATR rule", "cash"
+HOLD, RANDOM, ATR, CASH = "holding", "the median random grid", "the ATR rule", "cash"
 
 
 @dataclass(frozen=True, slots=True)

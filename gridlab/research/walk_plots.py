@@ -8,8 +8,10 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from gridlab.errors import InvalidInput
 from gridlab.research.metrics import FloatArray
-from gridlab.research.plots import BUY, EQUITY, HOLD, INK, SELL, STOCK, thinned
+from gridlab.research.plots import BUY, EQUITY, HOLD, INK, MOST_POINTS, SELL, STOCK, thinned
+from gridlab.research.significance import annualised
 from gridlab.research.space import shown
 from gridlab.research.stability import mean_known
 
@@ -148,6 +150,63 @@ def rank_figure(result: WalkOutcome, height: int = 460) -> go.Figure:
     figure.update_yaxes(range=[-1, 1], row=1, col=2)
     figure.update_xaxes(title_font_size=11)
     figure.update_yaxes(title_font_size=11)
+    return figure
+
+
+def overfitting_figure(result: WalkOutcome, height: int = 400) -> go.Figure:
+    """Ranks out of sample of what was best in sample; and its Sharpe ratio there against here.
+
+    Raises:
+        InvalidInput: there are too few windows or settings to choose from.
+    """
+    found = result.overfitting
+    if found is None:
+        raise InvalidInput(
+            "there are too few windows or settings for cross-validation; take more, or shorter "
+            "trials"
+        )
+    yearly = annualised(1.0, result.setup.sample_ms)
+    figure = make_subplots(
+        cols=2,
+        horizontal_spacing=0.1,
+        subplot_titles=("rank in the other half", "Sharpe ratio a year, before and after"),
+    )
+    counts, edges = np.histogram(found.rank, bins=DECILES, range=(0, 1))
+    centres = (edges[:-1] + edges[1:]) / 2
+    figure.add_trace(
+        go.Bar(
+            x=centres,
+            y=100 * counts / found.experiments,
+            marker_color=[SELL if centre < 0.5 else EQUITY for centre in centres],
+            showlegend=False,
+        ),
+        row=1,
+        col=1,
+    )
+    shown_rows = np.linspace(0, found.experiments - 1, min(MOST_POINTS, found.experiments))
+    kept = shown_rows.astype(np.int64)
+    figure.add_trace(
+        go.Scatter(
+            x=yearly * found.in_sample[kept],
+            y=yearly * found.out_of_sample[kept],
+            mode="markers",
+            marker={"size": 5, "color": INK, "opacity": 0.4},
+            name="an experiment",
+            showlegend=False,
+        ),
+        row=1,
+        col=2,
+    )
+    figure.add_hline(y=0, line={"color": SELL, "width": 1, "dash": "dot"}, row=1, col=2)
+    title = f"Probability of backtest overfitting {100 * found.probability:.0f} %"
+    _lay_out(figure, height, title)
+    figure.update_xaxes(title_text="rank, 1 the best", range=[0, 1], row=1, col=1)
+    figure.update_yaxes(title_text="experiments, %", row=1, col=1)
+    figure.update_xaxes(title_text="of the best in one half", row=1, col=2)
+    figure.update_yaxes(title_text="in the other half", row=1, col=2)
+    figure.update_xaxes(title_font_size=11)
+    figure.update_yaxes(title_font_size=11)
+    figure.update_layout(hovermode="closest")
     return figure
 
 

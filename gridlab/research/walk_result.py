@@ -19,7 +19,7 @@ class WalkForward(WalkOutcome):
 
     @property
     def headline(self) -> str:
-        """Whether the grid beat holding, a random grid, the ATR rule and cash out of sample."""
+        """Whether the grid beat holding, random grids, the ATR rule and cash out of sample."""
         from gridlab.research.walk_words import headline
 
         return headline(self)
@@ -71,6 +71,16 @@ class WalkForward(WalkOutcome):
         from gridlab.research.walk_plots import rank_figure
 
         return rank_figure(self, height)
+
+    def plot_overfitting(self, height: int = 400) -> go.Figure:
+        """Where the best of one half of the record ranked in the other half, and what it made.
+
+        Raises:
+            InvalidInput: there are too few windows or settings to choose from.
+        """
+        from gridlab.research.walk_plots import overfitting_figure
+
+        return overfitting_figure(self, height)
 
     def __repr__(self) -> str:
         return self.report()

@@ -40,8 +40,8 @@ def headline(result: WalkOutcome) -> str:
     return (
         f"Out of sample {verdict}: {signed_percent(result.total_return)} in "
         f"{result.days:,.0f} days, against {signed_percent(found[HOLD])} for {HOLD}, "
-        f"{signed_percent(found[RANDOM])} for the median of random grids (better than "
-        f"{percent(result.random_beaten, 0)} of them), {signed_percent(found[ATR])} for {ATR} and "
+        f"{signed_percent(found[RANDOM])} for {RANDOM} (better than "
+        f"{percent(result.random_beaten, 0)} of all), {signed_percent(found[ATR])} for {ATR} and "
         f"0 for {CASH}."
     )
 

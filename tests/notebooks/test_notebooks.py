@@ -32,7 +32,12 @@ def cells_of(path: Path, kind: str = "code") -> list[str]:
 
 
 def test_there_are_notebooks() -> None:
-    assert {"01_first_grid.ipynb", "02_live_in_the_notebook.ipynb"} <= {p.name for p in NOTEBOOKS}
+    names = {path.name for path in NOTEBOOKS}
+    assert {
+        "01_first_grid.ipynb",
+        "02_live_in_the_notebook.ipynb",
+        "04_sweep_and_walk_forward.ipynb",
+    } <= names
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

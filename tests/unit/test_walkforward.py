@@ -199,7 +199,7 @@ class TestVerdict:
         found = walked(swings, rows)
         assert found.beats == dict.fromkeys((HOLD, RANDOM, ATR, CASH), True)
         assert found.headline.startswith(
-            "Out of sample the grid beat holding, a random grid, the ATR rule and cash: +"
+            "Out of sample the grid beat holding, the median random grid, the ATR rule and cash: +"
         )
         assert found.total_return > 0.05 > found.random_return > found.hold_return
 
@@ -328,6 +328,16 @@ class TestShown:
         heat, rings = places.data
         assert np.shape(heat.z) == (3, 3) and sum(int(n) for n in rings.text) == 4
         assert ranks.data[-1].y == pytest.approx(result.rank_correlations)
+
+    def test_picture_of_overfitting(self, result: WalkForward) -> None:
+        found = result.overfitting
+        assert found is not None
+        bars, dots = result.plot_overfitting().data
+        assert sum(bars.y) == pytest.approx(100) and len(dots.x) == found.experiments == 6
+        below = sum(y for x, y in zip(bars.x, bars.y, strict=True) if x < 0.5)
+        assert below == pytest.approx(100 * found.probability)
+        with pytest.raises(InvalidInput, match="too few windows"):
+            walked(BARS.slice(None, FIRST + 7 * DAY)).plot_overfitting()
 
     def test_a_space_of_one_axis_has_a_line(self) -> None:
         rows = space("BTCUSDT", levels=[6, 12], spacing="0.6%", investment=5000)
