@@ -43,8 +43,9 @@ class Overfitting:
         probability: of backtest overfitting: how often the best trial in sample was no better than
             the median out of sample; 0 to 1.
         loss_probability: how often it lost out of sample.
-        slope: of its figure out of sample on its figure in sample, by least squares; below zero
-            the better choice in sample was the worse one after it. NaN when all are alike.
+        slope: of its figure out of sample on its figure in sample, by least squares. It falls below
+            zero partly by construction: the halves divide one record, so trials that are alike have
+            in one what they lack in the other. NaN when all figures are alike.
         trials, slices: what was judged, and how often the record was cut.
         metric: `sharpe` or `mean`, per observation.
         in_sample, out_of_sample: that figure of the chosen trial, by experiment.
