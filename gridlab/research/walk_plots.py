@@ -10,16 +10,19 @@ from plotly.subplots import make_subplots
 
 from gridlab.errors import InvalidInput
 from gridlab.research.metrics import FloatArray
-from gridlab.research.plots import BUY, EQUITY, HOLD, INK, MOST_POINTS, SELL, STOCK, thinned
+from gridlab.research.plots import BUY, EQUITY, HOLD, INK, SELL, STOCK, thinned
 from gridlab.research.significance import annualised
 from gridlab.research.space import shown
 from gridlab.research.stability import mean_known
+from gridlab.research.words import DAY_MS
 
 if TYPE_CHECKING:
     from gridlab.research.walk_outcome import WalkOutcome
 
 #: Worse than the median, the median, better: no green and no red, so that all eyes tell them apart.
 SCALE = [[0.0, "#b2182b"], [0.25, "#ef8a62"], [0.5, "#f0f0f0"], [0.75, "#67a9cf"], [1.0, "#2166ac"]]
+#: Experiments that a picture shows at most.
+MOST_DOTS = 2_000
 #: Parts into which places in training are cut.
 DECILES = 10
 
@@ -30,7 +33,7 @@ def equity_figure(result: WalkOutcome, height: int = 520) -> go.Figure:
         cols=2, column_widths=[0.72, 0.28], shared_yaxes=True, horizontal_spacing=0.02
     )
     _add_band(figure, result)
-    curves = result.curves
+    curves, at = result.curves, _clock(result)
     for name, values, colour, dash in (
         ("holding", curves.hold, HOLD, "dot"),
         ("ATR rule", curves.atr, STOCK, None),
@@ -39,7 +42,7 @@ def equity_figure(result: WalkOutcome, height: int = 520) -> go.Figure:
         kept = thinned(values)
         figure.add_trace(
             go.Scatter(
-                x=_times(curves.time_ms[kept]),
+                x=at[kept],
                 y=100 * (values[kept] - 1),
                 mode="lines",
                 name=name,
@@ -66,9 +69,9 @@ def equity_figure(result: WalkOutcome, height: int = 520) -> go.Figure:
         (result.total_return, EQUITY),
     ):
         figure.add_hline(y=100 * value, line={"color": colour, "width": 1.5}, row=1, col=2)
-    for run in result.runs[1:]:
+    for border in _borders(result)[1:-1]:
         figure.add_vline(
-            x=_times(np.array([run.window.test_from_ms]))[0].item(),
+            x=border.item(),
             line={"color": INK, "width": 1, "dash": "dot"},
             opacity=0.35,
             row=1,
@@ -78,6 +81,8 @@ def equity_figure(result: WalkOutcome, height: int = 520) -> go.Figure:
     figure.update_yaxes(title_text="return out of sample, %", title_font_size=11, row=1, col=1)
     figure.update_xaxes(title_text="random choices", title_font_size=11, row=1, col=2)
     figure.update_xaxes(showticklabels=False, row=1, col=2)
+    if _has_pauses(result):
+        figure.update_xaxes(title_text="days on trial, pauses left out", row=1, col=1)
     return figure
 
 
@@ -135,7 +140,7 @@ def rank_figure(result: WalkOutcome, height: int = 460) -> go.Figure:
     correlations = result.rank_correlations
     figure.add_trace(
         go.Bar(
-            x=_times(np.array([run.window.test_from_ms for run in result.runs])),
+            x=[str(run.window) for run in result.runs],
             y=correlations,
             marker_color=[EQUITY if value >= 0 else SELL for value in correlations],
             showlegend=False,
@@ -147,6 +152,7 @@ def rank_figure(result: WalkOutcome, height: int = 460) -> go.Figure:
     figure.update_layout(margin_t=84, legend={"y": 1.1})
     figure.update_xaxes(title_text="place in training, 1 the best", range=[0, 1], row=1, col=1)
     figure.update_yaxes(title_text="place in the trial", range=[0, 1], row=1, col=1)
+    figure.update_xaxes(title_text="windows in order", showticklabels=False, row=1, col=2)
     figure.update_yaxes(range=[-1, 1], row=1, col=2)
     figure.update_xaxes(title_font_size=11)
     figure.update_yaxes(title_font_size=11)
@@ -183,7 +189,7 @@ def overfitting_figure(result: WalkOutcome, height: int = 400) -> go.Figure:
         row=1,
         col=1,
     )
-    shown_rows = np.linspace(0, found.experiments - 1, min(MOST_POINTS, found.experiments))
+    shown_rows = np.linspace(0, found.experiments - 1, min(MOST_DOTS, found.experiments))
     kept = shown_rows.astype(np.int64)
     figure.add_trace(
         go.Scatter(
@@ -212,8 +218,7 @@ def overfitting_figure(result: WalkOutcome, height: int = 400) -> go.Figure:
 
 def _add_band(figure: go.Figure, result: WalkOutcome) -> None:
     """From the 5th to the 95th percentile of random choices, known at the windows' ends."""
-    first = result.runs[0].window.test_from_ms
-    times = _times(np.array([first, *(run.window.test_to_ms for run in result.runs)]))
+    times = _borders(result)
     low, middle, high = 100 * np.vstack((np.zeros(3), result.luck.band)).T
     fill = "rgba(125,133,151,0.18)"
     for y, name, to in ((low, "low", None), (high, "random choices, 5 to 95 %", "tonexty")):
@@ -336,5 +341,26 @@ def _lay_out(figure: go.Figure, height: int, title: str) -> None:
     )
 
 
-def _times(time_ms: Any) -> Any:
-    return np.asarray(time_ms).astype("datetime64[ms]")
+def _has_pauses(result: WalkOutcome) -> bool:
+    return result.runs[-1].window.stretch > 0
+
+
+def _clock(result: WalkOutcome) -> Any:
+    """Where each close lies across: its time, or its day on trial where trials pause."""
+    if not _has_pauses(result):
+        return result.curves.time_ms.astype("datetime64[ms]")
+    test_ms = result.setup.test_ms
+    parts = [
+        (k * test_ms + run.time_ms - run.window.test_from_ms) / DAY_MS
+        for k, run in enumerate(result.runs)
+    ]
+    return np.concatenate(parts)
+
+
+def _borders(result: WalkOutcome) -> Any:
+    """Where trials begin, and where the last one ends, on the same scale."""
+    runs = result.runs
+    if _has_pauses(result):
+        return np.arange(len(runs) + 1) * (result.setup.test_ms / DAY_MS)
+    ends = [runs[0].window.test_from_ms, *(run.window.test_to_ms for run in runs)]
+    return np.array(ends).astype("datetime64[ms]")

@@ -329,6 +329,12 @@ class TestShown:
         assert np.shape(heat.z) == (3, 3) and sum(int(n) for n in rings.text) == 4
         assert ranks.data[-1].y == pytest.approx(result.rank_correlations)
 
+    def test_pauses_are_left_out_of_the_picture(self) -> None:
+        paused = walked(step="4d")
+        chosen = next(trace for trace in paused.plot().data if trace.name == "chosen grids")
+        assert 0 < chosen.x[0] < 0.01 and chosen.x[-1] == pytest.approx(4, abs=1e-3)
+        assert (np.diff(chosen.x) > 0).all()
+
     def test_picture_of_overfitting(self, result: WalkForward) -> None:
         found = result.overfitting
         assert found is not None
