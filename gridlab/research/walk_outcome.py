@@ -191,6 +191,11 @@ class WalkOutcome:
         return max_drawdown(np.concatenate(([1.0], self.curves.grid))).fraction
 
     @property
+    def hold_drawdown(self) -> float:
+        """The same of holding."""
+        return max_drawdown(np.concatenate(([1.0], self.curves.hold))).fraction
+
+    @property
     def days(self) -> float:
         """Time on trial, in days."""
         return len(self.runs) * self.setup.test_ms / DAY_MS
@@ -237,6 +242,19 @@ class WalkOutcome:
     def moments(self) -> Moments:
         """Of the choices' returns out of sample, one for each sample of time."""
         return Moments.of(np.concatenate([run.sampled for run in self.runs]))
+
+    @cached_property
+    def hold_moments(self) -> Moments:
+        """Of holding's returns over the same samples of time."""
+        returns: list[FloatArray] = []
+        before, stretch = 1.0, -1
+        for run, growth in zip(self.runs, self.hold, strict=True):
+            if run.window.stretch != stretch:
+                before, stretch = 1.0, run.window.stretch
+            sampled = growth[run.ends]
+            returns.append(sampled / np.concatenate(([before], sampled[:-1])) - 1)
+            before = float(sampled[-1])
+        return Moments.of(np.concatenate(returns))
 
     @cached_property
     def _panel(self) -> tuple[FloatArray, list[int], IntArray]:

@@ -88,7 +88,8 @@ def _promise(result: WalkOutcome) -> str:
     text = (
         f"The choices made {signed_percent(inside)} a window in training and "
         f"{signed_percent(outside)} in the trial after it, {won} of {len(result)} trials above "
-        f"zero; deepest fall {percent(result.max_drawdown)}. "
+        f"zero; deepest fall {percent(result.max_drawdown)}, of holding "
+        f"{percent(result.hold_drawdown)}. "
     )
     if math.isnan(result.efficiency):
         return text + "Efficiency is undefined: the training promised nothing."
@@ -138,10 +139,11 @@ def _sharpe(result: WalkOutcome) -> str:
     if math.isnan(moments.sharpe):
         return "Sharpe ratio out of sample: undefined, the equity did not move."
     yearly = annualised(moments.sharpe, sample_ms)
+    held = annualised(result.hold_moments.sharpe, sample_ms)
     text = (
-        f"Sharpe ratio out of sample {yearly:+.2f} a year (365 days, {moments.count:,} returns, "
-        f"one every {span(sample_ms)}); probability that the true one is above zero: "
-        f"{percent(probabilistic_sharpe(moments), 0)}."
+        f"Sharpe ratio out of sample {yearly:+.2f} a year, of holding {held:+.2f} (365 days, "
+        f"{moments.count:,} returns, one every {span(sample_ms)}); probability that the true one "
+        f"is above zero: {percent(probabilistic_sharpe(moments), 0)}."
     )
     needed = min_track_record(moments)
     if math.isinf(needed):
@@ -229,6 +231,7 @@ def as_dict(result: WalkOutcome) -> dict[str, Any]:
         "days": result.days,
         "total_return": result.total_return,
         "max_drawdown": result.max_drawdown,
+        "hold_drawdown": result.hold_drawdown,
         "benchmarks": result.benchmarks,
         "beats": result.beats,
         "random": {
@@ -240,6 +243,7 @@ def as_dict(result: WalkOutcome) -> dict[str, Any]:
         "rank_correlation": _known(result.rank_correlation),
         "sharpe": {
             "per_year": _known(annualised(moments.sharpe, setup.sample_ms)),
+            "hold_per_year": _known(annualised(result.hold_moments.sharpe, setup.sample_ms)),
             "samples": moments.count,
             "sample_ms": setup.sample_ms,
             "skew": _known(moments.skew),

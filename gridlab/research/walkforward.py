@@ -113,9 +113,10 @@ def walk_forward(
         draws=draws,
         seed=seed,
     )
+    rows = _rows_to_try(space, seed)
     bars = bars_of(data, space)
     _, rules = space.start_on(bars, instrument)
-    job = _Job(space, _rows_to_try(space, seed), setup, criterion, rules)
+    job = _Job(space, rows, setup, criterion, rules)
     with workers_of(client, threads) as workers:
         return _walk(job, bars, workers, progress)
 
@@ -176,6 +177,11 @@ class _Job:
 
 def _rows_to_try(space: Space, seed: int) -> IntArray:
     """The rows of the space that run on every trial: all, or a draw of `MOST_TESTED`."""
+    if not isinstance(space, Space):
+        raise InvalidInput(
+            f"space is of type {type(space).__name__}; make one with gridlab.space, such as "
+            "space('BTCUSDT', levels=range(10, 61, 10), spacing='0.3%:1.5%:0.1%')"
+        )
     if len(space) <= MOST_TESTED:
         return np.arange(len(space), dtype=np.int64)
     drawn = np.random.default_rng(seed).choice(len(space), MOST_TESTED, replace=False)

@@ -167,6 +167,18 @@ class TestStatistics:
         assert result.moments.count == 4 * 48
         assert walked(sample="1d").moments.count == 8
 
+    def test_holding_is_measured_over_the_same_samples(self, result: WalkForward) -> None:
+        span = BARS.slice(result.runs[0].window.test_from_ms, result.runs[-1].window.test_to_ms)
+        closes = span.close[59::60].copy()
+        closes[-1] *= 0.999
+        expected = np.diff(closes, prepend=0) / np.append(1, closes[:-1])
+        expected[0] = closes[0] / (span.open[0] * 1.001) - 1
+        assert result.hold_moments.sharpe == pytest.approx(Moments.of(expected).sharpe)
+        curve = span.close / (span.open[0] * 1.001)
+        assert result.hold_drawdown == pytest.approx(
+            max_drawdown(np.append(1.0, curve)).fraction, abs=1e-3
+        )
+
     def test_overfitting_and_hindsight_over_whole_records(self, result: WalkForward) -> None:
         panel = np.concatenate([run.returns for run in result.runs])
         found, best = result.overfitting, result.deflated
@@ -288,6 +300,7 @@ class TestLargeAndRefused:
             ("select is 'sharp'", {"select": "sharp"}),
             ("the space has 1 settings", {"rows": space("BTCUSDT", levels=8)}),
             ("draws is 0", {"draws": 0}),
+            ("space is of type GridSpec", {"rows": gl.make_grid("BTCUSDT")}),
             ("the space is for ETHUSDT", {"rows": space("ETHUSDT", levels=[8, 9])}),
             ("sampling every 1000 ms", {"sample": walkforward.timedelta(seconds=1)}),
             ("need 51.0 days", {"train": "48d"}),
@@ -296,6 +309,11 @@ class TestLargeAndRefused:
     def test_refusals(self, words: str, more: dict[str, Any]) -> None:
         with pytest.raises(InvalidInput, match=words):
             walked(**more)
+
+    def test_futures_are_refused(self) -> None:
+        rows = space("BTCUSDT", levels=[8, 9], market="futures")
+        with pytest.raises(InvalidInput, match="market is futures; trials are sold out"):
+            walked(load("BTCUSDT", Market.FUTURES), rows)
 
 
 class TestShown:
