@@ -28,8 +28,13 @@ def total_return(batch: BatchResult) -> FloatArray:
 
 
 def grid_profit(batch: BatchResult) -> FloatArray:
-    """Closed rounds alone, as a fraction of the investment: what most venues advertise."""
+    """Closed rounds before fees, as a fraction of the investment; blind to fees and inventory."""
     return batch.grid_profit / batch.investment
+
+
+def net_grid_profit(batch: BatchResult) -> FloatArray:
+    """The same with all fees paid; blind to inventory still."""
+    return (batch.grid_profit + batch.fees) / batch.investment
 
 
 def return_to_drawdown(batch: BatchResult) -> FloatArray:
@@ -46,6 +51,7 @@ CRITERIA: dict[str, Criterion] = {
     "total_return": total_return,
     "return_to_drawdown": return_to_drawdown,
     "grid_profit": grid_profit,
+    "net_grid_profit": net_grid_profit,
     "max_drawdown": max_drawdown,
 }
 

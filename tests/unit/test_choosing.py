@@ -25,6 +25,8 @@ def test_each_named_criterion_is_the_figure_it_names(batch: BatchResult) -> None
     scores = {name: scores_of(name, criterion, batch) for name, criterion in CRITERIA.items()}
     assert np.array_equal(scores["total_return"], batch.total_return)
     assert scores["grid_profit"] == pytest.approx(batch.grid_profit / 5000)
+    net = batch.grid_profit + batch.fees
+    assert (batch.fees < 0).all() and scores["net_grid_profit"] == pytest.approx(net / 5000)
     assert np.argmax(scores["max_drawdown"]) == np.argmin(batch.max_drawdown)
     ratio = batch.total_return / batch.max_drawdown
     assert (batch.max_drawdown > 0.001).all() and scores["return_to_drawdown"] == pytest.approx(
