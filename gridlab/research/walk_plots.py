@@ -11,8 +11,8 @@ from plotly.subplots import make_subplots
 from gridlab.errors import InvalidInput
 from gridlab.research.metrics import FloatArray
 from gridlab.research.plots import BUY, EQUITY, HOLD, INK, SELL, STOCK, thinned
+from gridlab.research.settings import shown
 from gridlab.research.significance import annualised
-from gridlab.research.space import shown
 from gridlab.research.stability import mean_known
 from gridlab.research.words import DAY_MS
 

@@ -11,12 +11,12 @@ import numpy as np
 from gridlab.clock import iso
 from gridlab.domain.plan import GridPlan
 from gridlab.grid.view import spacing_of
+from gridlab.research.settings import as_json, shown
 from gridlab.research.significance import (
     annualised,
     min_track_record,
     probabilistic_sharpe,
 )
-from gridlab.research.space import as_json, shown
 from gridlab.research.walk_outcome import ATR, CASH, HOLD, RANDOM, WalkOutcome, WindowRun
 from gridlab.research.words import DAY_MS, percent, signed_percent, span, when
 
