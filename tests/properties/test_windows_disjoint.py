@@ -26,7 +26,7 @@ def bars_with(count: int, gaps: list[tuple[int, int]]) -> Bars:
     return Bars("BTCUSDT", Market.SPOT, Interval.H1, START + HOUR * kept, *columns)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     count=st.integers(60, 900),
     gaps=holes,
