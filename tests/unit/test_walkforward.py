@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import runpy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,7 @@ from gridlab.research.walk_result import WalkForward
 DAY = 86_400_000
 FIRST = 1_772_323_200_000
 BARS = load("BTCUSDT").slice(FIRST, FIRST + 13 * DAY)
+EXAMPLE = Path(__file__).parents[2] / "examples" / "walk_forward_in_ten_lines.py"
 SPACE = space("BTCUSDT", levels=[6, 12, 30], spacing=["0.3%", "0.6%", "1.2%"], investment=5000)
 LENGTHS = {"train": "4d", "test": "2d", "purge": "1d", "progress": False, "draws": 2000}
 
@@ -367,3 +370,9 @@ class TestShown:
         rows = space("BTCUSDT", levels=[6, 12], spacing="0.6%", investment=5000)
         bars, line = walked(rows=rows).plot_stability().data
         assert sum(bars.y) == pytest.approx(1) and len(line.y) == 2
+
+    def test_the_example_runs(self, capsys: pytest.CaptureFixture[str]) -> None:
+        runpy.run_path(str(EXAMPLE))
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].startswith("Out of sample the grid beat")
+        assert sum(line.startswith("2026-03-") for line in lines) == 11
