@@ -1,7 +1,7 @@
 """Measure how cost grows with bars and with grids, and draw it: `docs/cost.svg`.
 
-Seconds of one backtest by bars, seconds of a sweep by grids, and what memory a sweep takes beside
-bars and plans; the best of some rounds each. The exponent of growth is fitted to the points: 1 is
+Time of one backtest with its curve and of a sweep by bars, of a sweep by grids, and what memory a
+sweep takes beside bars and plans; the best of some rounds each. The exponent of growth is fitted to the points: 1 is
 cost in proportion, 0 is none. The drawing is plain SVG.
 
     python benchmarks/plot_cost.py [--out docs/cost.svg] [--rounds 5]
@@ -29,7 +29,7 @@ from gridlab.money import from_float
 from gridlab.research.batch import run_many
 
 HERE = Path(__file__).parent
-YEARS, FEWEST_BARS = 4, 131_400
+YEARS, FEWEST_BARS, SWEPT = 4, 131_400, 200
 GRIDS = (125, 250, 500, 1000, 2000, 4000)
 MEMORY_GRIDS = (250, 1000, 4000)
 WIDTH, HEIGHT, MARGIN = 300, 220, 48
@@ -60,14 +60,24 @@ def best_of(rounds: int, each: Callable[[], Any]) -> float:
     return min(times[1:])
 
 
-def by_bars(bars: Bars, rounds: int) -> Series:
-    points, count = [], FEWEST_BARS
+def by_bars(bars: Bars, rounds: int) -> list[Series]:
+    first, market = float(bars.open[0]), rules()
+    plans = [
+        plan_grid(grid_over(first, *shape), market, from_float(first))
+        for shape in work.variants(SWEPT)
+    ]
+    one, many, count = [], [], FEWEST_BARS
     while count <= len(bars):
         part = bars.slice(None, int(bars.open_time_ms[count - 1]) + 1)
-        seconds = best_of(4 * rounds, lambda part=part: one_grid(part, "kernel"))
-        points.append((count / 1e6, 1000 * seconds))
+        alone = best_of(4 * rounds, lambda part=part: one_grid(part, "kernel"))
+        swept = best_of(2 * rounds, lambda part=part: run_many(plans, part))
+        one.append((count / 1e6, 1000 * alone))
+        many.append((count / 1e6, 1000 * swept))
         count *= 2
-    return Series("one backtest, warm", "million bars", "ms", points)
+    return [
+        Series("one backtest with its curve", "million bars", "ms", one),
+        Series(f"a sweep of {SWEPT} grids", "million bars", "ms", many),
+    ]
 
 
 def by_grids(bars: Bars, rounds: int) -> Series:
@@ -150,7 +160,7 @@ def main() -> int:
         np.savez(path, **columns)
         np.savez(year, **{name: column[: work.YEAR] for name, column in columns.items()})
         panels = [
-            by_bars(load_bars(path), options.rounds),
+            *by_bars(load_bars(path), options.rounds),
             by_grids(load_bars(year), options.rounds),
             by_memory(year),
         ]

@@ -150,12 +150,14 @@ def _bounds(  # type: ignore[no-untyped-def]
     turns, facts, delta, gap, cash, worth, height, lines, lowest, highest, past,
     buys, coming, over, left, lot, buy_cash, buy_worth, sale_cash, sale_worth, lowers, uppers,
 ):  # fmt: skip
-    """All fills; bounds of equity at the closes of each leg; (gap, status, cash, worth, fall).
+    """All fills; bounds of equity at closes by leg; (gap, status, cash, worth, fall, deepest).
 
     The fall is one that happened: between greatest and least closes of legs, whose equity is made
     where the leg's bounds say that it may count. A leg does not change what its own fills move.
+    None is deeper than `deepest`, the same from the bounds alone.
     """
     top, fall, status = height, 0.0, OK
+    peak, deepest = height, 0.0
     for k in range(len(facts)):
         end, gap0, cash0, worth0 = turns[k + 1], gap, cash, worth
         least, most = facts[k, LEAST], facts[k, MOST]
@@ -182,6 +184,9 @@ def _bounds(  # type: ignore[no-untyped-def]
             lowers[k], uppers[k] = np.inf, -np.inf
             continue
         lowers[k], uppers[k] = lower, upper
+        peak = max(peak, upper)
+        if lower < peak * (1.0 - deepest):
+            deepest = 1.0 - lower / peak
         if upper <= top and lower >= top * (1.0 - fall):
             continue
         for j in range(2):
@@ -195,7 +200,7 @@ def _bounds(  # type: ignore[no-untyped-def]
                 top = value
             elif value < top * (1.0 - fall):
                 fall = 1.0 - value / top
-    return gap, status, cash, worth, fall
+    return gap, status, cash, worth, fall, deepest
 
 
 @compiled
@@ -256,13 +261,13 @@ def _walk(  # type: ignore[no-untyped-def]
     lowers, uppers = np.empty(count), np.empty(count)
     coming0, over0 = coming.copy(), over.copy()
     gap0, cash0, worth0, height = ints[0], floats[0], floats[1], floats[2]
-    gap, status, cash, worth, fall = _bounds(
+    gap, status, cash, worth, fall, deepest = _bounds(
         turns, facts, delta, gap0, cash0, worth0, height, lines, lowest, highest, past,
         buys, coming, over, left, lot, buy_cash, buy_worth, sale_cash, sale_worth, lowers, uppers,
     )  # fmt: skip
-    doubts = np.empty(count, np.bool_)
-    last = _doubtful(lowers, uppers, height, fall, doubts)
-    if last >= 0:
+    if deepest > fall:
+        doubts = np.empty(count, np.bool_)
+        last = _doubtful(lowers, uppers, height, fall, doubts)
         fall = _look_closer(
             o, h, low, c, turns, places, doubts, last, fall, gap0, cash0, worth0, height,
             lines, past, coming0, over0, left, lot, buy_cash, buy_worth, sale_cash, sale_worth,

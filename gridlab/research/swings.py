@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from gridlab.research.ticks import TickBars
 
-#: A swing of a path is this much wider than one of the next: half as many points, or a little more.
-RATIO = 2**0.5
+#: A swing of a path is this much wider than one of the next, which has its square as many points.
+RATIO = 2**0.25
 #: From so many bars on; places are int32, four to a bar.
 MOST_BARS = 2**29 - 1
 
