@@ -281,9 +281,11 @@ def test_what_the_agent_said_of_its_own_accord(tmp_path: Path, ollama: LocalOlla
         first = answered(client.get("/api/ai/status"))
         assert first["enabled"] is True and first["features"]["market_analysis"] is True
         until = time.monotonic() + 20
-        while not ((said := answered(client.get("/api/ai/status")))["proposals"]):
+        said = first
+        while not (said["proposals"] and said["analyses"]):
             assert time.monotonic() < until
             time.sleep(0.1)
+            said = answered(client.get("/api/ai/status"))
     (analysis,) = said["analyses"]
     assert (analysis["symbol"], analysis["author"]) == ("BTCUSDT", "template")
     assert analysis["template_reason"] and "987654" not in analysis["text"]
