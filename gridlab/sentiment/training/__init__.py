@@ -64,7 +64,7 @@ def train(
     learner = Learner(texts, recipe)
     aside = np.array([text.is_held_aside for text in texts])
     tell(f"{len(texts)} texts, {int(aside.sum())} of them held aside")
-    weights = learner.learn(np.flatnonzero(~aside))
+    weights = learner.learn(np.flatnonzero(~aside)).as_stored()
     tell(f"trained; temperature {weights.temperature:.3f}")
     measured = evaluate.held_aside(weights, texts, extra or {}, yardsticks or {})
     for name, found in measured.items():

@@ -59,6 +59,14 @@ class Weights:
     bias: NDArray[np.float32]
     temperature: float = 1.0
 
+    def as_stored(self) -> Weights:
+        """These weights as the file keeps them: the big tables in 16 bits."""
+        return replace(
+            self,
+            rarity=self.rarity.astype(np.float16).astype(np.float32),
+            table=self.table.astype(np.float16).astype(np.float32),
+        )
+
 
 class Learner:
     """Features of a list of texts, and the fitting of weights to parts of it."""
