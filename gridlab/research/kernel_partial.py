@@ -154,7 +154,7 @@ def _run(
         0.0 if fees.mode is FeeMode.THIRD else float(ladder.fee_step),
         float(free_quote(ladder, quote)),
     )
-    if status == kernel.OUT_OF_BAND:
+    if status == kernel_partial_loop.OUT_OF_BAND:
         return "the price goes so far that the percent-price band would refuse an order"
     if status == kernel_partial_loop.ODD_SALE:
         return f"fees in {rules.base} leave a sale that the venue would not take"

@@ -10,12 +10,43 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from gridlab.research.kernel import OK, OUT_OF_BAND, _next_touch, _point
-
-#: A purchase left so little, or so much, that the venue would not take its sale.
-ODD_SALE = 2
+#: As in `kernel`; and a purchase that left so little, or so much, that the venue takes no such sale.
+OK, OUT_OF_BAND, ODD_SALE = 0, 1, 2
+#: Bars that are passed over at once, as in `kernel`.
+STRIDE = 32
 #: Columns of the totals by slot; see `walk`.
 BOUGHT, SOLD_REF, SOLD, BASE_FEE, FEE, HELD_REF, HELD, DUST_REF, DUST = range(9)
+
+
+# The two below are those of `kernel`, written again: a cached function is compiled anew only when
+# its own file changes, and would go on with what another file held before.
+
+
+@njit(cache=True, nogil=True)
+def _next_touch(low, high, dn, up, start, stop):  # type: ignore[no-untyped-def]
+    """The first bar in [start, stop) with low <= dn or high >= up; `stop` if there is none."""
+    i = start
+    while i + STRIDE <= stop:
+        base, hit = np.uint64(i), np.int32(0)
+        for j in range(STRIDE):
+            at = base + np.uint64(j)
+            hit |= np.int32(low[at] <= dn) | np.int32(high[at] >= up)
+        if hit:
+            break
+        i += STRIDE
+    while i < stop and low[np.uint64(i)] > dn and high[np.uint64(i)] < up:
+        i += 1
+    return i
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _point(o, h, lo, c, point):  # type: ignore[no-untyped-def]
+    """The stated path: open, low, high, close when the bar rose or stood, else high first."""
+    if point == 0:
+        return o
+    if point == 3:
+        return c
+    return lo if (point == 1) == (c >= o) else h
 
 
 @njit(cache=True, nogil=True, inline="always")
