@@ -161,7 +161,7 @@ def _run(
         float(free_quote(ladder, quote)),
         PATHS.index(path),
     )
-    if status == kernel.OUT_OF_BAND:
+    if status == kernel_partial_loop.OUT_OF_BAND:
         return "the price goes so far that the percent-price band would refuse an order"
     if status == kernel_partial_loop.ODD_SALE:
         return f"fees in {rules.base} leave a sale that the venue would not take"

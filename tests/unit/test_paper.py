@@ -13,9 +13,17 @@ from gridlab.clock import ManualClock
 from gridlab.domain.events import OrderAccepted, OrderEnded, OrderFilled
 from gridlab.domain.market import Balance, FeeMode, FeeSchedule, Instrument, Market, PercentPrice
 from gridlab.domain.orders import OrderRequest, OrderType, Side, VenueStatus
-from gridlab.errors import BugError, Conflict, InvalidNumber, NotFound, StorageError
+from gridlab.errors import (
+    BugError,
+    Conflict,
+    InvalidInput,
+    InvalidNumber,
+    NotFound,
+    StorageError,
+)
 from gridlab.exchange.base import Accepted, RejectCode, Rejected, VenueEvent
 from gridlab.exchange.paper import FillRule, PaperBook, PaperExchange, Record
+from gridlab.exchange.paper_futures import FuturesBook
 
 D = Decimal
 BTC = Instrument(
@@ -748,3 +756,32 @@ def test_the_exchange_works_without_records_on_a_loop() -> None:
     events = asyncio.run(scenario())
     assert filled(events) == [("a", D(90), D("0.5"))]
     assert events[-1] == OrderEnded(3, "a", VenueStatus.EXPIRED, D("0.5"))
+
+
+def test_a_venue_may_change_its_fees_on_the_way() -> None:
+    """What rests was locked at the old rates, and pays the new ones when it fills."""
+    free, dear = (FeeSchedule(D(rate), D(rate), FeeMode.QUOTE) for rate in ("0", "0.01"))
+    book = make_book({"USDT": D(10_000)}, fees=free)
+    assert isinstance(book.place(buy("1", "90", "b1"), 1), Accepted)
+    book.set_fees(dear)
+    assert isinstance(book.place(buy("1", "80", "b2"), 2), Accepted)
+    assert {b.asset: b.locked for b in book.balances()}["USDT"] == D(90) + D("80.8")
+    book.walk("BTCUSDT", D(80), 3)
+    assert [trade.fee for trade in book.trades("BTCUSDT")] == [D("0.9"), D("0.8")]
+    assert {b.asset: b.total for b in book.balances()}["USDT"] == 10_000 - 170 - D("1.7")
+    with pytest.raises(InvalidInput, match="cannot become received"):
+        book.set_fees(FeeSchedule())
+
+
+def test_a_futures_venue_reserves_and_takes_the_new_fees() -> None:
+    free, dear = (FeeSchedule(D(rate), D(rate), FeeMode.QUOTE) for rate in ("0", "0.01"))
+    rules = replace(BTC, market=Market.FUTURES, percent_price=None)
+    book = FuturesBook({"BTCUSDT": rules}, {"USDT": D(1_000)}, fees=free)
+    book.set_price("BTCUSDT", D(100))
+    book.set_fees(dear)
+    request = replace(buy("1", "90"), market=Market.FUTURES)
+    assert isinstance(book.place(request, 1), Accepted)
+    assert book.figures("BTCUSDT").order_margin == D(90) + D("0.9")
+    book.walk("BTCUSDT", D(90), 2)
+    assert book.trades("BTCUSDT")[0].fee == D("0.9")
+    assert book.wallet("USDT").wallet == D("999.1")
