@@ -33,7 +33,7 @@ help:
 	@echo 'make fuzz      generated requests to every operation of the API, FUZZ=$(FUZZ) each'
 	@echo 'make clean     remove .venv and all caches; your data directory stays'
 
-up: install-notebooks
+up: install-up
 	@exec $(VENV)/bin/gridlab up $(ARGS)
 
 test: install-all
@@ -80,8 +80,8 @@ INSTALL = install() { \
 	    echo "$$sum" > $(VENV)/.installed-$$1; \
 	}; install
 
-install-notebooks: environment
-	@$(INSTALL) notebooks all
+install-up: environment
+	@$(INSTALL) notebooks,sentiment all
 
 install-all: environment
 	@$(INSTALL) all
@@ -103,4 +103,4 @@ environment:
 	@$(RUN) -c 'import pip' 2>/dev/null || { \
 	    echo '$(VENV) is damaged (its Python or its pip is gone). Run: make clean' >&2; exit 1; }
 
-.PHONY: help up test check bench sim campaign fuzz clean environment install-notebooks install-all
+.PHONY: help up test check bench sim campaign fuzz clean environment install-up install-all

@@ -1,8 +1,8 @@
 """Measure how cost grows with bars and with grids, and draw it: `docs/cost.svg`.
 
 Time of one backtest with its curve and of a sweep by bars, of a sweep by grids, and what memory a
-sweep takes beside bars and plans; the best of some rounds each. The exponent of growth is fitted to the points: 1 is
-cost in proportion, 0 is none. The drawing is plain SVG.
+sweep takes beside bars and plans; the best of some rounds each. The exponent of growth is fitted to
+the points: 1 is cost in proportion, 0 is none. The drawing is plain SVG.
 
     python benchmarks/plot_cost.py [--out docs/cost.svg] [--rounds 5]
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gridlab.app.jobs import Job, Jobs
 from gridlab.app.work import backtest_work, shadow_work
@@ -14,7 +14,6 @@ from gridlab.domain.snapshot import Mode
 from gridlab.domain.spec import GridSpec
 
 if TYPE_CHECKING:
-    from gridlab.app.facade import GridLab
     from gridlab.app.settings import Settings
 
 
@@ -54,10 +53,8 @@ class WorkVerbs:
     def submit_shadow_test(self, seconds: float = 3.0) -> Job:
         """A job that runs an engine of its own on recorded prices for `seconds` of real time."""
 
-        def make(folder: Path) -> GridLab:
-            from gridlab.app.facade import GridLab
-
-            return GridLab(
+        def make(folder: Path) -> Any:
+            return type(self)(  # type: ignore[call-arg]  # the whole of which this is a part
                 folder, config=self.settings.config, mode=Mode.REPLAY, first_bot="BTCUSDT"
             )
 

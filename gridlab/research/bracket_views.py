@@ -198,13 +198,13 @@ def bracket_card(bracket: Runs) -> str:
         f"{NAMES[name]} {signed(swing).removeprefix('+')}" for name, swing in bracket.swings.items()
     )
     notes = [f"At most, with all else equal, {quote}: {swings}.", caution(bracket)]
-    return cards._card(
+    return cards.card_of(
         f"{bracket.result.symbol} · what the bars decide",
         f"{len(bracket.members)} runs of one grid on {len(bracket.result.bars):,} bars of "
         f"{bracket.result.bars.interval}",
         f"<p{tone}>{escape(verdict(bracket))}</p>",
         table,
-        cards._note(notes),
+        cards.note_of(notes),
     )
 
 

@@ -84,18 +84,18 @@ def result_card(result: Outcome, figures: Iterable[tuple[str, str]] = ()) -> str
     fall = result.drawdown
     tiles = [
         ("equity, " + result.quote, amount(result.equity), ""),
-        ("return", signed_percent(result.total_return), _tone(result.total_return)),
-        ("holding instead", signed_percent(result.hold_return), _tone(result.hold_return)),
-        ("grid profit", signed(money.grid_profit), _tone(float(money.grid_profit))),
-        ("floating", signed(money.floating), _tone(float(money.floating))),
-        ("fees", signed(money.fees), _tone(float(money.fees))),
+        ("return", signed_percent(result.total_return), tone_of(result.total_return)),
+        ("holding instead", signed_percent(result.hold_return), tone_of(result.hold_return)),
+        ("grid profit", signed(money.grid_profit), tone_of(float(money.grid_profit))),
+        ("floating", signed(money.floating), tone_of(float(money.floating))),
+        ("fees", signed(money.fees), tone_of(float(money.fees))),
         *(
             [("forced closing", signed(money.liquidation), "gl-down")]
             if result.liquidation is not None
             else []
         ),
         *(
-            [("funding", signed(money.funding), _tone(float(money.funding)))]
+            [("funding", signed(money.funding), tone_of(float(money.funding)))]
             if result.funding_words
             else []
         ),
@@ -113,13 +113,13 @@ def result_card(result: Outcome, figures: Iterable[tuple[str, str]] = ()) -> str
         f"Funding: {result.funding_words}." if result.funding_words else "",
         *(f"Slot {slot} stands empty: {reason}." for slot, reason in result.vacancies[:5]),
     ]
-    return _card(
+    return card_of(
         title,
         subtitle,
         _warnings(result.warnings),
-        _tiles(tiles),
-        _sparkline(result.curve.equity, result.curve.hold),
-        _note(notes),
+        tiles_of(tiles),
+        sparkline_of(result.curve.equity, result.curve.hold),
+        note_of(notes),
     )
 
 
@@ -135,10 +135,10 @@ def plan_card(plan: GridPlan) -> str:
         ("capital needed, " + rules.quote, amount(plan.capital_needed), ""),
         ("bought at once, " + rules.base, plain(plan.initial_quantity), ""),
         ("each order, " + rules.base, plain(plan.quantity), ""),
-        ("a round earns", _earned(plan), _tone(float(plan.profit_min))),
+        ("a round earns", _earned(plan), tone_of(float(plan.profit_min))),
         ("pre-flight", "ready" if plan.ok else "refused", "gl-up" if plan.ok else "gl-down"),
     ]
-    return _card(title, subtitle, _tiles(tiles), _findings(plan.findings), _orders(plan))
+    return card_of(title, subtitle, tiles_of(tiles), _findings(plan.findings), _orders(plan))
 
 
 def figures_card(title: str, rows: Iterable[tuple[str, str, str, str]]) -> str:
@@ -152,7 +152,7 @@ def figures_card(title: str, rows: Iterable[tuple[str, str, str, str]]) -> str:
         f"<div><b>{escape(group)}</b><table><tbody>{''.join(inner)}</tbody></table></div>"
         for group, inner in groups.items()
     )
-    return _card(title, "", f'<div class="gl-columns">{"".join(tables)}</div>')
+    return card_of(title, "", f'<div class="gl-columns">{"".join(tables)}</div>')
 
 
 def _earned(plan: GridPlan) -> str:
@@ -197,7 +197,7 @@ def _orders(plan: GridPlan) -> str:
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     if not hidden:
         return table
-    return table + _note([f"The {SHOWN_ORDERS} orders nearest the price, of {len(orders)}."])
+    return table + note_of([f"The {SHOWN_ORDERS} orders nearest the price, of {len(orders)}."])
 
 
 def _order_row(order: PlannedOrder) -> str:
@@ -210,13 +210,13 @@ def _order_row(order: PlannedOrder) -> str:
     )
 
 
-def _tone(value: float) -> str:
+def tone_of(value: float) -> str:
     if value == 0:
         return ""
     return "gl-up" if value > 0 else "gl-down"
 
 
-def _tiles(tiles: Iterable[tuple[str, str, str]]) -> str:
+def tiles_of(tiles: Iterable[tuple[str, str, str]]) -> str:
     inner = "".join(
         f'<div class="gl-tile"><span>{escape(name)}</span>'
         f'<b class="{tone}">{escape(value)}</b></div>'
@@ -225,19 +225,19 @@ def _tiles(tiles: Iterable[tuple[str, str, str]]) -> str:
     return f'<div class="gl-tiles">{inner}</div>'
 
 
-def _note(sentences: Iterable[str]) -> str:
+def note_of(sentences: Iterable[str]) -> str:
     inner = "<br>".join(escape(sentence) for sentence in sentences if sentence)
     return f'<div class="gl-note">{inner}</div>'
 
 
-def _card(title: str, subtitle: str, *parts: str) -> str:
+def card_of(title: str, subtitle: str, *parts: str) -> str:
     return (
         f'{_STYLE}<div class="gl-card"><h4>{escape(title)}</h4>'
         f'<div class="gl-sub">{escape(subtitle)}</div>{"".join(parts)}</div>'
     )
 
 
-def _sparkline(equity: FloatArray, hold: FloatArray) -> str:
+def sparkline_of(equity: FloatArray, hold: FloatArray) -> str:
     """Equity and holding as two polylines over one scale."""
     step = max(1, len(equity) // SPARK_POINTS)
     low = float(min(equity.min(), hold.min()))

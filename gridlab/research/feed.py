@@ -10,14 +10,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union
 
 import numpy as np
 
 from gridlab.data.bars import Bars, read_bars
 from gridlab.data.columns import KLINE_COLUMNS
-from gridlab.domain.market import Interval
-from gridlab.domain.spec import GridSpec
+from gridlab.domain.market import Interval, Market
 from gridlab.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -27,7 +26,17 @@ if TYPE_CHECKING:
 Data: TypeAlias = Union[Bars, "pd.DataFrame", Path, str, Sequence[Path | str]]
 
 
-def bars_of(data: Data, spec: GridSpec, *, interval: Interval | None = None) -> Bars:
+class Wanted(Protocol):
+    """What candles are for: a grid, a space of grids, the ranges of a study."""
+
+    @property
+    def symbol(self) -> str: ...
+
+    @property
+    def market(self) -> Market: ...
+
+
+def bars_of(data: Data, spec: Wanted, *, interval: Interval | None = None) -> Bars:
     """The candles in `data`, taken to be of the symbol and the market of `spec`.
 
     Args:
@@ -58,7 +67,7 @@ def bars_of(data: Data, spec: GridSpec, *, interval: Interval | None = None) -> 
     )
 
 
-def _of_file(path: Path | str, spec: GridSpec, interval: Interval | None) -> Bars:
+def _of_file(path: Path | str, spec: Wanted, interval: Interval | None) -> Bars:
     try:
         return read_bars(path, symbol=spec.symbol, market=spec.market, interval=interval)
     except NotFound as error:

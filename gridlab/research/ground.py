@@ -13,13 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
 from difflib import get_close_matches
-from os import PathLike
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gridlab._version import __version__
-from gridlab.data.bars import Bars, read_bars
+from gridlab.data.bars import Bars
 from gridlab.data.funding import Funding, FundingData
 from gridlab.domain.account import MarginType
 from gridlab.domain.market import Instrument, Market
@@ -30,6 +29,7 @@ from gridlab.exchange.paper import FillRule
 from gridlab.money import from_float, text
 from gridlab.research.backtest import BacktestResult, backtest, fill_rule_of
 from gridlab.research.batch import FIGURES, run_many
+from gridlab.research.feed import Wanted, bars_of
 from gridlab.research.futures_rows import FUTURES_FIGURES, futures_rows
 from gridlab.research.futures_run import FuturesSide, margin_type_of
 from gridlab.research.settings import as_json, plan_of
@@ -40,16 +40,6 @@ if TYPE_CHECKING:
 
 #: What stands in a column for a row that could not start.
 _ABSENT = {"f": np.nan, "i": -1}
-
-
-class Wanted(Protocol):
-    """What grids are for: a space, the ranges of a study."""
-
-    @property
-    def symbol(self) -> str: ...
-
-    @property
-    def market(self) -> Market: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,25 +179,6 @@ class Ground:
             "margin": None if self.market is Market.SPOT else str(self.margin),
             "funding": None if self.funding is None else _funding_words(self.funding),
         }
-
-
-def bars_of(data: Any, wanted: Wanted) -> Bars:
-    """`data` as bars: themselves, a DataFrame, or the path of a Parquet or CSV file.
-
-    Raises:
-        InvalidInput: it is nothing of these, or a bar breaks a rule.
-        NotFound: no such file.
-    """
-    if isinstance(data, Bars):
-        return data
-    if isinstance(data, (str, PathLike)):
-        return read_bars(str(data), symbol=wanted.symbol, market=wanted.market)
-    if hasattr(data, "columns"):
-        return Bars.from_frame(data, symbol=wanted.symbol, market=wanted.market)
-    raise InvalidInput(
-        f"data is of type {type(data).__name__}; hand in Bars (gridlab.load, read_bars), a "
-        "DataFrame of candles or the path of a file"
-    )
 
 
 def check_figures(names: Iterable[str], market: Market) -> None:

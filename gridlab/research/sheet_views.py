@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gridlab.research.cards import _card, _note, _tiles, _tone
+from gridlab.research.cards import card_of, note_of, tiles_of, tone_of
 from gridlab.research.sheet import PROFIT, RISK
 from gridlab.research.words import amount, percent, signed_percent, span, when
 
@@ -29,13 +29,13 @@ _FIGURES = (PROFIT, RISK, "grid_profit", "fees", "buys", "sells")
 def sheet_card(sheet: Sheet) -> str:
     """Many rows as one card: how they did as a crowd, the best of them, and what that is worth."""
     best = sheet.best(n=SHOWN)
-    tiles = [(name, value, _tone(tone)) for name, value, tone in _crowd(sheet)]
-    return _card(
+    tiles = [(name, value, tone_of(tone)) for name, value, tone in _crowd(sheet)]
+    return card_of(
         title_of(sheet),
         _subtitle(sheet),
-        _tiles(tiles),
+        tiles_of(tiles),
         _table(sheet, best) if len(best) else "",
-        _note([warning_of(sheet), *_refused(sheet), *sheet.ground.terms]),
+        note_of([warning_of(sheet), *_refused(sheet), *sheet.ground.terms]),
     )
 
 

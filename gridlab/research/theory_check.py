@@ -240,12 +240,12 @@ class Theory:
         )
         head = "<th></th><th>expected</th><th>simulated</th><th>sigmas</th><th></th>"
         tone = ' class="gl-warn"' if self.flags else ""
-        return cards._card(
+        return cards.card_of(
             f"{self.result.symbol} · theory beside the backtest",
             "expected: a driftless price without memory, of the variance of these bars",
             f"<p{tone}>{escape(self.verdict)}</p>",
             f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>",
-            cards._note([self._volatilities]),
+            cards.note_of([self._volatilities]),
         )
 
 

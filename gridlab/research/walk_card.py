@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from html import escape
 
-from gridlab.research.cards import _card, _note, _sparkline, _tiles, _tone
+from gridlab.research.cards import card_of, note_of, sparkline_of, tiles_of, tone_of
 from gridlab.research.significance import annualised
 from gridlab.research.walk_outcome import WalkOutcome
 from gridlab.research.walk_words import headline, sentences, settings_text
@@ -24,14 +24,14 @@ def walk_card(result: WalkOutcome) -> str:
         f"out, {span(setup.test_ms)} of trial · fills by {setup.fill_rule}"
     )
     curves = result.curves
-    return _card(
+    return card_of(
         title,
         subtitle,
         _verdict(result),
-        _tiles(_figures(result)),
-        _sparkline(curves.grid, curves.hold),
+        tiles_of(_figures(result)),
+        sparkline_of(curves.grid, curves.hold),
         _windows(result),
-        _note(sentences(result)),
+        note_of(sentences(result)),
     )
 
 
@@ -45,7 +45,7 @@ def _figures(result: WalkOutcome) -> list[tuple[str, str, str]]:
     found, best = result.overfitting, result.deflated
     returns = [("chosen grids", result.total_return), *result.benchmarks.items()]
     return [
-        *((name, signed_percent(value), _tone(value)) for name, value in returns if value != 0),
+        *((name, signed_percent(value), tone_of(value)) for name, value in returns if value != 0),
         ("random choices beaten", percent(result.random_beaten, 0), ""),
         ("max drawdown", percent(result.max_drawdown), ""),
         ("efficiency", _ratio(result.efficiency), ""),
@@ -71,14 +71,14 @@ def _windows(result: WalkOutcome) -> str:
         f"<tr><td>{when(run.window.test_from_ms)}</td>"
         f"<td>{escape(settings_text(result, run.chosen))}</td>"
         f"<td>{signed_percent(run.in_sample)}</td>"
-        f'<td class="{_tone(run.out_of_sample)}">{signed_percent(run.out_of_sample)}</td>'
+        f'<td class="{tone_of(run.out_of_sample)}">{signed_percent(run.out_of_sample)}</td>'
         f"<td>{run.grid.buys:,} / {run.grid.sells:,}</td></tr>"
         for run in shown
     )
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     if len(shown) == len(result):
         return table
-    return table + _note([f"The latest {len(shown)} windows of {len(result)}."])
+    return table + note_of([f"The latest {len(shown)} windows of {len(result)}."])
 
 
 def _ratio(value: float) -> str:

@@ -10,10 +10,11 @@ from plotly.subplots import make_subplots
 
 from gridlab.errors import InvalidInput
 from gridlab.research.metrics import FloatArray
-from gridlab.research.plots import BUY, EQUITY, HOLD, INK, SELL, STOCK, thinned
+from gridlab.research.plots import BUY, EQUITY, HOLD, INK, SELL, STOCK
 from gridlab.research.settings import shown
 from gridlab.research.significance import annualised
 from gridlab.research.stability import mean_known
+from gridlab.research.thinning import thinned
 from gridlab.research.words import DAY_MS
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ from gridlab.research.backtest import fill_rule_of
 from gridlab.research.baselines import atr_spec, hold_growth, random_choices
 from gridlab.research.batch import run_many
 from gridlab.research.choosing import Criterion, criterion_of, scores_of
-from gridlab.research.ground import bars_of
+from gridlab.research.feed import bars_of
 from gridlab.research.metrics import FloatArray
 from gridlab.research.progress import meter
 from gridlab.research.sampling import ends_of, walk, walk_many

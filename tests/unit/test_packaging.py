@@ -34,6 +34,7 @@ DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
     "scipy": "scikit-learn",
     "werkzeug": "flask",
+    "prawcore": "praw",
     "jinja2": "flask",
     "traitlets": "ipywidgets",
     "ipython": "ipykernel",
@@ -82,7 +83,7 @@ def pins() -> dict[str, Version]:
 
 def test_all_is_every_extra() -> None:
     extras = project()["optional-dependencies"]
-    assert set(extras) == {"notebooks", "research", "sentiment", "rl", "dev", "all"}
+    assert set(extras) == {"notebooks", "research", "sentiment", "training", "rl", "dev", "all"}
     (whole,) = extras["all"]
     assert Requirement(whole).extras == set(extras) - {"all"}
 
@@ -237,14 +238,14 @@ def test_make_installs_once_for_each_state_of_the_files(tmp_path: Path) -> None:
     def installs() -> list[str]:
         return [line for line in log.read_text("utf-8").splitlines() if "install" in line]
 
-    make(tmp_path, "install-notebooks")
-    make(tmp_path, "install-notebooks")
+    make(tmp_path, "install-up")
+    make(tmp_path, "install-up")
     assert len(installs()) == 1
-    assert "-c constraints.txt -e .[notebooks]" in installs()[0]
+    assert "-c constraints.txt -e .[notebooks,sentiment]" in installs()[0]
     make(tmp_path, "install-all")
     assert installs()[1].endswith("-e .[all]")
-    (tmp_path / ".venv" / ".installed-notebooks").unlink()
-    make(tmp_path, "install-notebooks")  # `all` has brought it already
+    (tmp_path / ".venv" / ".installed-notebooks,sentiment").unlink()
+    make(tmp_path, "install-up")  # `all` has brought it already
     assert len(installs()) == 2
     (tmp_path / ".venv" / ".installed-all").write_text("other files")
     make(tmp_path, "install-all")

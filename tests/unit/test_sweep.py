@@ -129,7 +129,7 @@ def test_candles_come_in_every_form(tmp_path: Path, found: SweepResult) -> None:
         ({"space": GRIDS.axes}, "make one with gridlab.space"),
         ({"data": load("ETHUSDT", end_ms=START_MS + DAY_MS)}, "bars are of ETHUSDT"),
         ({"data": BARS.slice(end_ms=0)}, "no bar"),
-        ({"data": 7}, "hand in Bars"),
+        ({"data": 7}, "give Bars, a pandas DataFrame"),
         ({"fill_rule": "nearly"}, "choose one of"),
         ({"threads": 0}, "threads is 0"),
         ({"space": space("BTCUSDT", levels=[4, 5], market="futures")}, "bars are of BTCUSDT"),
