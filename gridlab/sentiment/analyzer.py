@@ -9,9 +9,8 @@ there is a valid result.
 from __future__ import annotations
 
 import threading
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
-from hashlib import blake2b
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
@@ -27,6 +26,7 @@ from gridlab.sentiment.judges import (
     Verdict,
     one_line,
 )
+from gridlab.sentiment.kept import Judged, Kept, key_of
 from gridlab.sentiment.relevance import relevance
 from gridlab.sentiment.result import SentimentResult
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 Preference: TypeAlias = Literal["auto", "ollama", "onnx", "lexicon"]
 OLLAMA_URL = "http://127.0.0.1:11434"
 _FAILURES = (InvalidInput, ModelAnswerRefused, ModelUnavailable)
-_Kept: TypeAlias = tuple[Verdict, bool]
 
 
 def create_sentiment_analyzer(
@@ -109,7 +108,7 @@ class HybridAnalyzer:
         self._batch_s = batch_timeout_s
         self._breaker = breaker or Breaker()
         self._now_s = now_s
-        self._kept = _Cache(cache_size)
+        self._kept = Kept(cache_size)
         self._lock = threading.Lock()
         self._own: Judge | None = None
         self._own_why = ""
@@ -129,14 +128,14 @@ class HybridAnalyzer:
         Raises:
             InvalidInput: `text` is no string.
         """
-        began_s, key = self._now_s(), _key(text)
+        began_s, key = self._now_s(), key_of(text)
         kept, why = self._by_llm(text, key) if self._llm else (None, "")
         kept = kept or self._by_own([text], [key])[0]
         return self._result(text, kept, why, 1000 * (self._now_s() - began_s))
 
     async def aanalyze(self, text: str) -> SentimentResult:
         """`analyze`, awaitable; ONNX's fraction of a millisecond is not moved to a thread."""
-        began_s, key = self._now_s(), _key(text)
+        began_s, key = self._now_s(), key_of(text)
         kept, why = (await self._aby_llm(text, key)) if self._llm else (None, "")
         kept = kept or self._by_own([text], [key])[0]
         return self._result(text, kept, why, 1000 * (self._now_s() - began_s))
@@ -150,9 +149,9 @@ class HybridAnalyzer:
         if isinstance(texts, str):
             raise InvalidInput("analyze_batch takes a list of texts; analyze takes one")
         began_s = self._now_s()
-        keys = [_key(text) for text in texts]
+        keys = [key_of(text) for text in texts]
         unique = dict(zip(keys, texts, strict=True))
-        found: dict[bytes, tuple[_Kept, str]] = {}
+        found: dict[bytes, tuple[Judged, str]] = {}
         whys: dict[bytes, str] = {}
         if self._llm:
             for key, text in unique.items():
@@ -169,7 +168,7 @@ class HybridAnalyzer:
             self._result(text, *found[key], share_ms) for key, text in zip(keys, texts, strict=True)
         ]
 
-    def _by_llm(self, text: str, key: bytes) -> tuple[_Kept | None, str]:
+    def _by_llm(self, text: str, key: bytes) -> tuple[Judged | None, str]:
         """A language model's verdict, or None and why there is none."""
         assert self._llm is not None
         if (kept := self._kept.get(b"llm" + key)) or (why := self._not_asked(text)):
@@ -183,7 +182,7 @@ class HybridAnalyzer:
             self._breaker.fail()
             raise
 
-    async def _aby_llm(self, text: str, key: bytes) -> tuple[_Kept | None, str]:
+    async def _aby_llm(self, text: str, key: bytes) -> tuple[Judged | None, str]:
         assert self._llm is not None
         if (kept := self._kept.get(b"llm" + key)) or (why := self._not_asked(text)):
             return (kept, "") if kept else (None, why)
@@ -204,7 +203,7 @@ class HybridAnalyzer:
             return f"{self._llm_problem}; asked again in {self._breaker.seconds_left:.0f} s"
         return ""
 
-    def _llm_answered(self, text: str, key: bytes, verdict: Verdict) -> _Kept:
+    def _llm_answered(self, text: str, key: bytes, verdict: Verdict) -> Judged:
         self._breaker.succeed()
         self._llm_problem, self._llm_model = "", verdict.model
         kept = verdict, relevance(text).is_crypto
@@ -217,7 +216,7 @@ class HybridAnalyzer:
         self._llm_problem = one_line(str(error)).rstrip(".")
         return self._llm_problem
 
-    def _by_own(self, texts: Sequence[str], keys: Sequence[bytes]) -> list[_Kept]:
+    def _by_own(self, texts: Sequence[str], keys: Sequence[bytes]) -> list[Judged]:
         """Verdicts of the judge that is always there."""
         out = [self._kept.get(b"own" + key) for key in keys]
         missing = [at for at, kept in enumerate(out) if kept is None]
@@ -226,8 +225,7 @@ class HybridAnalyzer:
             try:
                 verdicts = self._own_judge().judge(wanted)
             except ModelAnswerRefused as error:
-                self._own, self._own_why = LexiconJudge(), one_line(str(error))
-                verdicts = self._own.judge(wanted)
+                verdicts = self._replaced(error).judge(wanted)
             for at, verdict in zip(missing, verdicts, strict=True):
                 kept = out[at] = verdict, relevance(texts[at]).is_crypto
                 self._kept.put(b"own" + keys[at], kept)
@@ -237,11 +235,19 @@ class HybridAnalyzer:
         """The ONNX judge, opened when it is first wanted; the shipped one when another fails."""
         with self._lock:
             if self._own is None:
-                self._own = self._open()
+                folders = () if self._is_bare else dict.fromkeys((self._folder, None))
+                self._own = self._opened(folders)
             return self._own
 
-    def _open(self) -> Judge:
-        folders = () if self._is_bare else dict.fromkeys((self._folder, None))
+    def _replaced(self, error: ModelAnswerRefused) -> Judge:
+        """Another judge for good, as the present one failed: the shipped model, or the lexicon."""
+        with self._lock:
+            self._own_why = one_line(str(error)).rstrip(".")
+            is_shipped = isinstance(self._own, OnnxJudge) and self._own.is_shipped
+            self._own = LexiconJudge() if is_shipped else self._opened((None,))
+            return self._own
+
+    def _opened(self, folders: Iterable[Path | None]) -> Judge:
         for folder in folders:
             try:
                 return OnnxJudge(folder)
@@ -249,7 +255,7 @@ class HybridAnalyzer:
                 self._own_why = one_line(str(error)).rstrip(".")
         return LexiconJudge()
 
-    def _result(self, text: str, kept: _Kept, why: str, took_ms: float) -> SentimentResult:
+    def _result(self, text: str, kept: Judged, why: str, took_ms: float) -> SentimentResult:
         verdict, is_crypto = kept
         reasons = [verdict.reasoning]
         if why:
@@ -328,33 +334,3 @@ class HybridAnalyzer:
         size = name.partition(":")[2].upper() or None
         left_alone = self._breaker.state is State.OPEN
         return name, size, self._llm_problem if left_alone else ""
-
-
-class _Cache:
-    """The latest verdicts, at most `size` of them; any thread."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._lock = threading.Lock()
-        self._items: OrderedDict[bytes, _Kept] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def get(self, key: bytes) -> _Kept | None:
-        with self._lock:
-            if key in self._items:
-                self._items.move_to_end(key)
-            return self._items.get(key)
-
-    def put(self, key: bytes, kept: _Kept) -> None:
-        with self._lock:
-            self._items[key] = kept
-            while len(self._items) > self._size:
-                self._items.popitem(last=False)
-
-
-def _key(text: str) -> bytes:
-    if not isinstance(text, str):
-        raise InvalidInput(f"a text is a string, not a {type(text).__name__}")
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -75,6 +75,7 @@ class OnnxJudge:
         from gridlab.sentiment.onnx_model import HashedModel
         from gridlab.sentiment.onnx_probe import open_model
 
+        self.is_shipped = folder is None
         self.model = open_model(folder, record=record)
         self._hashed = self.model if isinstance(self.model, HashedModel) else None
         self._featurizer = Featurizer()

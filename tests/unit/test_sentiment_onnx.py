@@ -199,6 +199,25 @@ def test_a_model_of_another_shape_gives_no_verdict(tmp_path: Path) -> None:
         open_model(folder)
 
 
+def test_a_model_that_fails_while_it_judges_gives_way_to_the_shipped_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It passes its trial run and breaks afterwards: no text is left without a verdict."""
+    analyzer = create_sentiment_analyzer("onnx", model_folder=write_transformer(tmp_path / "tiny"))
+    assert analyzer.analyze("up").model_used == "tiny"
+
+    def broken(*_: object) -> None:
+        raise ModelAnswerRefused("the ONNX model failed: out of memory")
+
+    monkeypatch.setattr("gridlab.sentiment.onnx_text.run", broken)
+    found = analyzer.analyze("Bitcoin surges")
+    assert found.model_used == "gridlab-sentiment-1" and "out of memory" in found.reasoning
+    monkeypatch.setattr("gridlab.sentiment.onnx_model.run", broken)
+    found = analyzer.analyze("Bitcoin surges again")
+    assert found.analyzer_used == "lexicon" and found.sentiment == "positive"
+    assert not analyzer.status()["models"]["onnx"]["loaded"]
+
+
 # --- files ----------------------------------------------------------------------------------------
 
 
