@@ -29,7 +29,7 @@ import numpy as np
 
 from gridlab.research.compiling import compiled
 
-#: As in `kernel`; and a purchase that left so little, or so much, that no sale of it is taken.
+#: As in `kernel`; and a purchase that left so little, or so much, that no such sale is taken.
 OK, OUT_OF_BAND, ODD_SALE = 0, 1, 2
 #: Bars that are passed over at once, as in `kernel`.
 STRIDE = 32

@@ -13,8 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_kernel_differential import random_bars
 
-from gridlab.domain.market import BarPath
+from gridlab.domain.market import BarPath, FeeMode, FeeSchedule, Instrument, Market
+from gridlab.domain.spec import GridSpec
 from gridlab.exchange.paper import FillRule
+from gridlab.grid.preflight import plan_grid
 from gridlab.research.backtest import backtest
 from gridlab.research.flows import Flows
 from gridlab.research.kernel_partial import try_partial
@@ -79,6 +81,39 @@ def test_the_kernel_of_partial_fills_walks_every_path_too(
     )
     assert not Flows.of(core.trades, bars, plan.instrument).difference(found.flows(bars))
     assert core.money == found.books.money
+
+
+def test_an_account_of_less_than_a_rounded_fee_is_declined() -> None:
+    """Found by the random cases: a locked fee of 1e-8 quote is more than all that is there."""
+    lot = Decimal("1e-8")
+    rules = Instrument(
+        symbol=gl.SYMBOL,
+        market=Market.SPOT,
+        base=gl.BASE,
+        quote=gl.QUOTE,
+        tick_size=Decimal("0.0001"),
+        lot_size=lot,
+        min_notional=Decimal(0),
+        min_quantity=lot,
+        max_quantity=Decimal(10) ** 12,
+        min_price=Decimal("0.0001"),
+        max_price=Decimal(10) ** 9,
+    )
+    spec = GridSpec(
+        gl.SYMBOL,
+        2,
+        lower=Decimal("0.05"),
+        upper=Decimal("0.0505"),
+        quantity=2 * lot,
+        fees=FeeSchedule(Decimal("0.0002"), Decimal(0), FeeMode.QUOTE),
+        allow_unprofitable=True,
+    )
+    plan = plan_grid(spec, rules, Decimal("0.05"))
+    assert plan.ok
+    bars = random_bars(plan, 0, 10)
+    bars = replace(bars, volume=np.full(len(bars), 6e-8))
+    found = try_partial(plan, bars, account_for(plan), FillRule.TOUCH, Decimal("0.1"))
+    assert isinstance(found, str) and "drain the account" in found
 
 
 @EASY
