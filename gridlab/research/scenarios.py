@@ -22,7 +22,7 @@ from gridlab.data.funding import Funding
 from gridlab.domain.market import FeeSchedule, Interval, Market
 from gridlab.domain.plan import GridPlan
 from gridlab.exchange.paper import PaperBook
-from gridlab.money import rounding
+from gridlab.money import rounding, text
 from gridlab.research.core_run import Shock
 from gridlab.research.metrics import FloatArray
 
@@ -34,6 +34,10 @@ MINUTE_MS, HOUR = 60_000, 60
 #: Volatility of a minute where nobody gave bars: some 2 % a day.
 DEFAULT_VOLATILITY = 0.0005
 VOLUME = 100.0
+#: Parameters that are fractions, and percentages in words.
+FRACTIONS = frozenset(
+    {"below_bottom", "above_top", "of_way_to_bottom", "recovers", "falls", "at_least", "rate"}
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,16 +271,22 @@ def _scenario(
     why_not: str = "",
     **parameters: str,
 ) -> Scenario:
+    shown = {key: _percent(v) if key in FRACTIONS else v for key, v in parameters.items()}
     frozen = MappingProxyType(parameters)
-    return Scenario(name, title, words.format(**parameters), frozen, build, only, why_not)
+    return Scenario(name, title, words.format(**shown), frozen, build, only, why_not)
+
+
+def _percent(fraction: str) -> str:
+    with rounding():
+        return f"{text(Decimal(fraction) * 100)} %"
 
 
 SCENARIOS: tuple[Scenario, ...] = (
     _scenario(
         "crash",
         "crash through the bottom",
-        "After {quiet_hours} quiet hours the price falls for {hours} hours, to {below_bottom} (a "
-        "fraction) below the lowest line, and stays there for {after_hours} hours.",
+        "After {quiet_hours} quiet hours the price falls for {hours} hours, to {below_bottom} "
+        "below the lowest line, and stays there for {after_hours} hours.",
         _crash,
         quiet_hours="6",
         hours="12",
@@ -286,8 +296,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     _scenario(
         "pump",
         "one-way pump",
-        "The price rises for {hours} hours without one step back, to {above_top} (a fraction) "
-        "above the highest line, and stays there for {after_hours} hours.",
+        "The price rises for {hours} hours without one step back, to {above_top} above the highest "
+        "line, and stays there for {after_hours} hours.",
         _pump,
         hours="24",
         after_hours="12",
@@ -296,7 +306,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     _scenario(
         "chop",
         "chop",
-        "For {days} days the price swings around the start, {spacings} spacings to either side two "
+        "For {days} days the price swings around the start, within {spacings} spacings of it two "
         "thirds of the time, and half of each distance is gone after an hour.",
         _chop,
         days="3",
@@ -318,7 +328,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "delisting",
         "delisting",
         "After {quiet_hours} quiet hours a delisting is announced and the price falls by {falls} "
-        "(a fraction) in {hours} hours; then the venue ends all orders and takes none.",
+        "in {hours} hours; then the venue ends all orders and takes none.",
         _delisting,
         quiet_hours="6",
         hours="6",
@@ -338,8 +348,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     _scenario(
         "funding_spike",
         "funding spike",
-        "The price swings as in the chop for {days} days while longs pay {rate} (a fraction) of "
-        "the position each {every_hours} hours.",
+        "The price swings as in the chop for {days} days while longs pay {rate} of the "
+        "position each {every_hours} hours.",
         _funding_spike,
         only=Market.FUTURES,
         why_not="a spot grid owns what it holds and pays no funding; it applies to a futures grid",
