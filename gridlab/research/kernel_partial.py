@@ -116,11 +116,6 @@ def _rates(ladder: Ladder) -> tuple[tuple[int, int], tuple[int, int]]:
     return (each.numerator, each.denominator), (value.numerator, value.denominator)
 
 
-def _step_units(ladder: Ladder) -> int:
-    """Base units of one fee step."""
-    return int(ladder.fee_step * 10**ladder.unit_decimals)
-
-
 def _run(
     ladder: Ladder,
     ticks: TickBars,
@@ -151,8 +146,9 @@ def _run(
         np.array([int(count) for count in least], np.int64),
         max(ladder.low_sale + 1, ladder.lots),
         ladder.takes_base,
-        np.array((*base_rate, _step_units(ladder)), np.int64),
+        np.array(base_rate, np.int64),
         np.array(fee_rate, np.int64),
+        int(ladder.fee_step * 10**ladder.unit_decimals),
         np.array([float(line * rules.lot_size) for line in plan.lines]),
         max(float(fees.maker), 0.0) if in_quote else 0.0,
         0.0 if fees.mode is FeeMode.THIRD else float(ladder.fee_step),
@@ -192,7 +188,7 @@ def lots_of_volume(
 
 def _sums(ladder: Ladder, totals: npt.NDArray[np.int64], gap: int) -> Sums:
     """Totals over slots, each times the prices that it traded at, in Python's integers."""
-    sums, first, lot, step = Sums(), ladder.reference, ladder.lot_units, _step_units(ladder)
+    sums, first, lot = Sums(), ladder.reference, ladder.lot_units
     for slot, row in enumerate(totals.tolist()):
         below, above = ladder.lines[slot], ladder.lines[slot + 1]
         bought, sold_ref, sold, base_fee, fee, held_ref, held, dust_ref, dust = row
@@ -201,8 +197,8 @@ def _sums(ladder: Ladder, totals: npt.NDArray[np.int64], gap: int) -> Sums:
         sums.sold += sold_ref + sold
         sums.sold_value += (sold_ref + sold) * above
         sums.profit += sold_ref * (above - first) + sold * (above - below)
-        sums.base_fee += base_fee * step
-        sums.base_fee_cost += base_fee * step * below
+        sums.base_fee += base_fee
+        sums.base_fee_cost += base_fee * below
         sums.quote_fee += fee
         sums.held += held_ref + held
         sums.held_cost += held_ref * first + held * below

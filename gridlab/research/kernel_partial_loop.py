@@ -5,20 +5,21 @@ slot has what is left of its order. What a slot holds is counted in base units b
 price of the start, which is always sold first, or the slot's own lower line.
 
 What `walk` takes:
-    o, h, low, c, lines, lowest, highest, past, gap: as `kernel.record` does.
-    budget: int64, lots that may fill on each leg of a bar's path; its open takes any.
-    lots: of a buy; lot_units: base units of a lot; dust: units beside the start's stock, of the
-        highest slot.
+    budget: lots that may fill on each leg of a bar's path; its open takes any.
+    lines, lowest, highest, past, gap: as for `kernel.record`.
+    lots: of a buy; lot_units: base units of a lot; dust: units beside the start's stock, of
+        the highest slot.
     least, most: lots of a sale that the venue takes, by slot and of all.
-    in_base: whether a buy's fee is kept in base; base_rate: (fee steps, of so many lots, base units
-        of a step); fee_rate: (fee steps, of so much value in ticks x lots).
-    worth: quote of a lot at each line; reserve: fee of a buy's lock as a fraction; fee_worth: quote
-        of a fee step; free: quote that is free once the first orders rest. Floats: they only tell
-        whether an order could have been refused.
-What it gives:
+    in_base: whether a buy's fee is kept in base; base_rate: (fee steps, of so many lots).
+    fee_rate: (fee steps, of so much value in ticks x lots); fee_units: base units of a step.
+    worth: quote of a lot at each line; reserve: fee of a buy's lock as a fraction; fee_worth:
+        quote of a fee step; free: quote that is free once the first orders rest. Floats: they
+        only tell whether an order could have been refused.
+
+What it returns beside the gap, the bars walked, a status and the least free quote:
     fills: int64 [n, 6]: bar, point, slot, side, lots, fee in steps.
-    totals: int64 [slots, 9]: lots bought; base units sold of the start's price and of the line's;
-        fees in base and others, in steps; units held and dust, by price.
+    totals: int64 [slots, 9]: lots bought; base units sold of the start's price and of the
+        line's; fees in base units and in other steps; units held and dust, by price.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-#: As in `kernel`; and a purchase that left so little, or so much, that no sale of it is taken.
+#: As in `kernel`; and a purchase that left so little, or so much, that no such sale is taken.
 OK, OUT_OF_BAND, ODD_SALE = 0, 1, 2
 #: Bars that are passed over at once, as in `kernel`.
 STRIDE = 32
@@ -55,7 +56,7 @@ def _next_touch(low, high, dn, up, start, stop):  # type: ignore[no-untyped-def]
     return i
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _point(o, h, lo, c, point):  # type: ignore[no-untyped-def]
     """The stated path: open, low, high, close when the bar rose or stood, else high first."""
     if point == 0:
@@ -65,7 +66,7 @@ def _point(o, h, lo, c, point):  # type: ignore[no-untyped-def]
     return lo if (point == 1) == (c >= o) else h
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _half_even(number, divisor):  # type: ignore[no-untyped-def]
     """number / divisor to the nearest integer, a tie to the even one; divisor above zero."""
     whole, rest = number // divisor, number % divisor
@@ -74,52 +75,57 @@ def _half_even(number, divisor):  # type: ignore[no-untyped-def]
     return whole
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _book(row, falls, size, line, lot_units, in_base, base_rate, fee_rate):  # type: ignore[no-untyped-def]
-    """Take a fill of `size` lots into a slot's row; returns its fee in steps.
-
-    A fee in base is counted in steps of a base unit's size, so what comes is what is left of it.
-    """
-    if falls:
-        row[BOUGHT] += size
-        if in_base:
-            fee = _half_even(base_rate[0] * size, base_rate[1])
-            row[HELD] += size * lot_units - fee * base_rate[2]
-            return fee
-        row[HELD] += size * lot_units
-    else:
-        sold = min(row[HELD_REF], size * lot_units)
-        row[HELD_REF] -= sold
-        row[SOLD_REF] += sold
-        row[HELD] -= size * lot_units - sold
-        row[SOLD] += size * lot_units - sold
-    return _half_even(fee_rate[0] * line * size, fee_rate[1])
+@njit(cache=True, nogil=True)
+def _wider(table):  # type: ignore[no-untyped-def]
+    bigger = np.empty((2 * len(table), table.shape[1]), table.dtype)
+    bigger[: len(table)] = table
+    return bigger
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _bring_back(row):  # type: ignore[no-untyped-def]
-    """A purchase is done: what was put aside is sold first. Returns the units that are held."""
+@njit(cache=True, nogil=True)
+def _bought(row, size, lot_units, kept):  # type: ignore[no-untyped-def]
+    """Book a buy of `size` lots of which the venue kept `kept` base units."""
+    row[BOUGHT] += size
+    row[BASE_FEE] += kept
+    row[HELD] += size * lot_units - kept
+
+
+@njit(cache=True, nogil=True)
+def _sold(row, units):  # type: ignore[no-untyped-def]
+    """Book a sale of base units: what was bought at the start goes first."""
+    of_start = min(row[HELD_REF], units)
+    row[HELD_REF] -= of_start
+    row[SOLD_REF] += of_start
+    row[HELD] -= units - of_start
+    row[SOLD] += units - of_start
+
+
+@njit(cache=True, nogil=True)
+def _next_sale(row, lot_units, least, most):  # type: ignore[no-untyped-def]
+    """(lots of the sale that a whole purchase leads to, status); what was put aside joins it."""
+    status = OK
+    if (row[HELD_REF] + row[HELD]) // lot_units < least:
+        status = ODD_SALE
     row[HELD_REF] += row[DUST_REF]
     row[HELD] += row[DUST]
     row[DUST_REF], row[DUST] = 0, 0
-    return row[HELD_REF] + row[HELD]
+    lots = (row[HELD_REF] + row[HELD]) // lot_units
+    return lots, ODD_SALE if lots > most else status
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _set_aside(row):  # type: ignore[no-untyped-def]
-    """A sale is done: what is no lot any more waits for the next one."""
+@njit(cache=True, nogil=True)
+def _put_aside(row):  # type: ignore[no-untyped-def]
+    """What a whole sale left is no lot: it waits for the slot's next sale."""
     row[DUST_REF] += row[HELD_REF]
     row[DUST] += row[HELD]
     row[HELD_REF], row[HELD] = 0, 0
 
 
 @njit(cache=True, nogil=True)
-def _note(fills, count, bar, point, slot, side, size, fee):  # type: ignore[no-untyped-def]
-    """Write a fill into row `count`; returns the table, a larger one if it was full."""
+def _with_fill(fills, count, bar, point, slot, side, size, fee):  # type: ignore[no-untyped-def]
+    """The table with one more fill; a wider one when it was full."""
     if count == len(fills):
-        table = np.empty((2 * count, fills.shape[1]), fills.dtype)
-        table[:count] = fills
-        fills = table
+        fills = _wider(fills)
     fills[count, 0], fills[count, 1], fills[count, 2] = bar, point, slot
     fills[count, 3], fills[count, 4], fills[count, 5] = side, size, fee
     return fills
@@ -128,10 +134,10 @@ def _note(fills, count, bar, point, slot, side, size, fee):  # type: ignore[no-u
 @njit(cache=True, nogil=True)
 def walk(  # type: ignore[no-untyped-def]
     o, h, low, c, budget, lines, lowest, highest, past, gap,
-    lots, lot_units, dust, least, most, in_base, base_rate, fee_rate,
+    lots, lot_units, dust, least, most, in_base, base_rate, fee_rate, fee_units,
     worth, reserve, fee_worth, free,
 ):  # fmt: skip
-    """(fills, totals, gap, bars walked, status, least free quote); see the module's docstring."""
+    """(fills, totals, gap, bars walked, status, least free quote); see the module."""
     count, slots = 0, len(lines) - 3
     fills, totals = np.empty((1024, 6), np.int64), np.zeros((slots, 9), np.int64)
     left = np.full(slots, lots)
@@ -153,27 +159,31 @@ def walk(  # type: ignore[no-untyped-def]
                     break
                 volume -= size
                 left[slot] -= size
-                line = np.int64(lines[slot + 1] if falls else lines[slot + 2])
                 row = totals[slot]
-                fee = _book(row, falls, size, line, lot_units, in_base, base_rate, fee_rate)
-                row[BASE_FEE if falls and in_base else FEE] += fee
-                if not (falls and in_base):
+                if falls and in_base:
+                    fee = _half_even(base_rate[0] * size, base_rate[1])
+                else:
+                    line = np.int64(lines[slot + 1] if falls else lines[slot + 2])
+                    fee = _half_even(fee_rate[0] * line * size, fee_rate[1])
+                    row[FEE] += fee
                     free -= fee * fee_worth
-                free += size * (worth[slot] * reserve if falls else worth[slot + 1])
-                fills = _note(fills, count, bar, point, slot, 1 if falls else -1, size, fee)
+                if falls:
+                    _bought(row, size, lot_units, fee * fee_units if in_base else 0)
+                    free += size * worth[slot] * reserve
+                else:
+                    _sold(row, size * lot_units)
+                    free += size * worth[slot + 1]
+                fills = _with_fill(fills, count, bar, point, slot, 1 if falls else -1, size, fee)
                 count += 1
                 slack = min(slack, free)
                 if left[slot] > 0:
                     continue
                 if falls:
-                    if (row[HELD_REF] + row[HELD]) // lot_units < least[slot]:
-                        status = ODD_SALE
-                    left[slot] = _bring_back(row) // lot_units
-                    if left[slot] > most:
-                        status = ODD_SALE
+                    left[slot], odd = _next_sale(row, lot_units, least[slot], most)
+                    status = odd if odd != OK else status
                     gap -= 1
                 else:
-                    _set_aside(row)
+                    _put_aside(row)
                     left[slot] = lots
                     free -= lots * worth[slot] * (1.0 + reserve)
                     slack = min(slack, free)
