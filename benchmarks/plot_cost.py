@@ -133,7 +133,7 @@ def panel(series: Series, left: float) -> list[str]:
         )
         if value_x >= most_x / 10:
             lines.append(
-                f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{value_x:.3g}</text>'
+                f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{value_x:,.4g}</text>'
             )
     lines.append(
         f'<text x="{left + WIDTH}" y="{bottom + 34}" text-anchor="end">{series.across}; {series.up}'
