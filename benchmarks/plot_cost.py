@@ -1,8 +1,9 @@
 """Measure how cost grows with bars and with grids, and draw it: `docs/cost.svg`.
 
 Time of one backtest with its curve and of a sweep by bars, of a sweep by grids, and what memory a
-sweep takes beside bars and plans; the best of some rounds each. The exponent of growth is fitted to
-the points: 1 is cost in proportion, 0 is none. The drawing is plain SVG.
+sweep takes beside bars and plans. Times are those of the processor, all threads together, the best
+of some rounds: others who use the machine lengthen them little. A straight line is fitted to the
+points, and how far they are from it is said. The drawing is plain SVG.
 
     python benchmarks/plot_cost.py [--out docs/cost.svg] [--rounds 5]
 """
@@ -44,19 +45,27 @@ class Series(NamedTuple):
     points: list[tuple[float, float]]
 
     @property
-    def exponent(self) -> float:
-        """Of growth, fitted to the logarithms."""
-        x, y = np.log(np.array(self.points)).T
-        return float(np.polyfit(x, y, 1)[0])
+    def line(self) -> tuple[float, float]:
+        """(a, b) of a + b x, fitted so that shares of each point's height are least."""
+        x, y = np.array(self.points).T
+        slope, start = np.polyfit(x, y, 1, w=1 / y)
+        return float(start), float(slope)
+
+    @property
+    def told(self) -> str:
+        """The line in words, and the farthest point from it."""
+        start, slope = self.line
+        off = max(abs(start + slope * x - y) / y for x, y in self.points)
+        return f"{start:.3g} + {slope:.3g} x, points within {100 * off:.0f} %"
 
 
 def best_of(rounds: int, each: Callable[[], Any]) -> float:
-    """Seconds of the quickest of some rounds, after one that is not counted."""
+    """Processor seconds of the quickest of some rounds, after one that is not counted."""
     times = []
     for _ in range(rounds + 1):
-        began = time.perf_counter()
+        began = time.process_time()
         each()
-        times.append(time.perf_counter() - began)
+        times.append(time.process_time() - began)
     return min(times[1:])
 
 
@@ -75,8 +84,8 @@ def by_bars(bars: Bars, rounds: int) -> list[Series]:
         many.append((count / 1e6, 1000 * swept))
         count *= 2
     return [
-        Series("one backtest with its curve", "million bars", "ms", one),
-        Series(f"a sweep of {SWEPT} grids", "million bars", "ms", many),
+        Series("one backtest with its curve", "million bars", "ms of processor", one),
+        Series(f"a sweep of {SWEPT} grids", "million bars", "ms of processor", many),
     ]
 
 
@@ -90,7 +99,7 @@ def by_grids(bars: Bars, rounds: int) -> Series:
         (float(count), best_of(rounds, lambda count=count: run_many(plans[:count], bars)))
         for count in GRIDS
     ]
-    return Series("a sweep over a year of minutes", "grids", "s", points)
+    return Series("a sweep over a year of minutes", "grids", "s of processor", points)
 
 
 def by_memory(data: str) -> Series:
@@ -103,19 +112,18 @@ def by_memory(data: str) -> Series:
 
 
 def panel(series: Series, left: float) -> list[str]:
-    """Axes from zero, the points, and the line of proportion through the last of them."""
+    """Axes from zero, the points, and their line."""
     most_x = max(x for x, _ in series.points) * 1.08
     most_y = max(y for _, y in series.points) * 1.15
     bottom = MARGIN + HEIGHT
     at = [(left + WIDTH * x / most_x, bottom - HEIGHT * y / most_y) for x, y in series.points]
-    last_x, last_y = at[-1]
-    is_flat = series.exponent < 0.5
-    start_y = last_y if is_flat else bottom
+    start, slope = series.line
+    ends = [bottom - HEIGHT * (start + slope * x) / most_y for x in (0.0, most_x)]
     lines = [
         f'<text x="{left}" y="{MARGIN - 24}" font-weight="bold">{series.title}</text>',
-        f'<text x="{left}" y="{MARGIN - 8}">grows with the power {series.exponent:.2f}</text>',
+        f'<text x="{left}" y="{MARGIN - 8}">{series.told}</text>',
         f'<path d="M{left} {MARGIN}V{bottom}H{left + WIDTH}" stroke="#888" fill="none"/>',
-        f'<path d="M{left} {start_y:.1f}L{last_x:.1f} {last_y:.1f}" stroke="#bbb" '
+        f'<path d="M{left} {ends[0]:.1f}L{left + WIDTH} {ends[1]:.1f}" stroke="#bbb" '
         'stroke-dasharray="4 3"/>',
     ]
     for (x, y), (value_x, value_y) in zip(at, series.points, strict=True):
@@ -125,7 +133,7 @@ def panel(series: Series, left: float) -> list[str]:
         )
         if value_x >= most_x / 10:
             lines.append(
-                f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{value_x:.3g}</text>'
+                f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{value_x:,.4g}</text>'
             )
     lines.append(
         f'<text x="{left + WIDTH}" y="{bottom + 34}" text-anchor="end">{series.across}; {series.up}'
@@ -167,7 +175,7 @@ def main() -> int:
     options.out.write_text(drawing(panels), encoding="utf-8")
     for series in panels:
         told = ", ".join(f"{x:.4g}: {y:.4g}" for x, y in series.points)
-        print(f"{series.title} ({series.across}: {series.up}): {told}; power {series.exponent:.2f}")
+        print(f"{series.title} ({series.across}: {series.up}): {told}; {series.told}")
     return 0
 
 

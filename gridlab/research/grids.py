@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridlab.data.bars import Bars
 from gridlab.data.catalog import instrument as bundled_instrument
-from gridlab.domain.market import FeeSchedule, Instrument, Market
+from gridlab.domain.market import FeeMode, FeeSchedule, Instrument, Market
 from gridlab.domain.plan import Finding, GridPlan, PlannedOrder
 from gridlab.domain.spec import GridSpec, Spacing
 from gridlab.errors import InvalidInput, InvalidNumber
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 DEFAULT_SPACING = "0.005"
+#: What a new account pays on USD-M futures.
+FUTURES_FEES = FeeSchedule(Decimal("0.0002"), Decimal("0.0005"), FeeMode.QUOTE)
 DEFAULT_INVESTMENT = 1000
 
 
@@ -59,7 +61,8 @@ def make_grid(
         investment: quote units for everything; 1000 when no quantity is given.
         quantity: base units of every order, instead of an investment.
         mode: `geometric` (equal ratios) or `arithmetic` (equal differences).
-        fees: a `FeeSchedule`, or one rate for maker and taker such as `"0.00075"`.
+        fees: a `FeeSchedule`, or one rate for maker and taker such as `"0.00075"`; by default 0.1 %
+            on spot, and 0.02 % and 0.05 % on futures.
         allow_unprofitable: accept a spacing that cannot pay its fees.
         leverage: futures: how many times the margin a position may be worth, 1 to 125.
         liquidation_buffer: futures: nothing is bought while the liquidation price is nearer than
@@ -79,6 +82,7 @@ def make_grid(
         spacing = DEFAULT_SPACING
     if investment is None and quantity is None:
         investment = DEFAULT_INVESTMENT
+    where = _choice(Market, market, "market")
     return GridSpec(
         symbol=symbol,
         levels=_whole(levels),
@@ -88,8 +92,8 @@ def make_grid(
         quantity=_number(quantity, "quantity"),
         investment=_number(investment, "investment"),
         mode=_choice(Spacing, mode, "mode"),
-        market=_choice(Market, market, "market"),
-        fees=_fees(fees),
+        market=where,
+        fees=_fees(fees, where),
         allow_unprofitable=allow_unprofitable,
         leverage=_whole(leverage),
         liquidation_buffer=_fraction(liquidation_buffer, "liquidation_buffer") or ZERO,
@@ -249,14 +253,16 @@ def _choice(kind: Any, value: Any, name: str) -> Any:
         raise InvalidInput(f"{name} is {value!r}; {hint}") from None
 
 
-def _fees(fees: FeeSchedule | Number | None) -> FeeSchedule:
+def _fees(fees: FeeSchedule | Number | None, market: Market) -> FeeSchedule:
+    """What is asked for; on futures, where the quote pays, else the usual rates of the market."""
+    usual = FeeSchedule() if market is Market.SPOT else FUTURES_FEES
     if fees is None:
-        return FeeSchedule()
+        return usual
     if isinstance(fees, FeeSchedule):
         return fees
     rate = _fraction(fees, "fees")
     assert rate is not None
-    return FeeSchedule(maker=rate, taker=rate)
+    return FeeSchedule(maker=rate, taker=rate, mode=usual.mode)
 
 
 _READERS: dict[str, Callable[[Any, str], Any]] = {
@@ -268,7 +274,7 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "quantity": _number,
     "mode": lambda value, name: _choice(Spacing, value, name),
     "market": lambda value, name: _choice(Market, value, name),
-    "fees": lambda value, name: _fees(value),
+    "fees": lambda value, name: _fees(value, Market.SPOT),
     "leverage": lambda value, name: _whole(value),
     "liquidation_buffer": _fraction,
 }
