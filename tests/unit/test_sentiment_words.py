@@ -147,6 +147,8 @@ def test_words_mean_the_same_in_both_tables() -> None:
         ("NEARUSDT at support", True, ("NEAR",)),
         ("My ADA and DOT bags, crypto is fun", True, ("ADA", "DOT")),
         ("o sol nasceu perto do link", False, ()),
+        ("crypto news: the link is near the dot", True, ()),
+        ("algo sobre cripto, ou sui generis", True, ()),
         ("SOL e BTC sobem", True, ("BTC", "SOL")),
         ("Ripple effect on banks", False, ()),
         ("Apple beats estimates", False, ()),
