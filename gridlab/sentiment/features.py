@@ -167,7 +167,8 @@ class Featurizer:
                     if tuple(part for _, part in found[at : at + len(phrase)]) == phrase:
                         word, step = "_".join(phrase), len(phrase)
                         break
-            key = (word if kind in ("word", "mark", "cash") else kind, language)
+            # Brackets keep "user" the word and <user> the kind of part apart in the table.
+            key = (word if kind in ("word", "mark", "cash") else f"<{kind}>", language)
             known = table.get(key)
             if known is None:
                 known = table[key] = _describe(key[0], kind, language)

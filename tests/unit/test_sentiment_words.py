@@ -117,6 +117,20 @@ def test_a_table_of_words_that_is_full_changes_nothing(monkeypatch: pytest.Monke
     assert [small.features(text).ids.tolist() for text in texts] == wanted
 
 
+@pytest.mark.parametrize("word", ["user", "url", "num", "pct", "money", "cash"])
+def test_what_was_read_before_changes_nothing(word: str) -> None:
+    """A word that is called like a kind of part is not taken for one, whichever comes first."""
+    parts_of_all_kinds = "@someone https://x.y 5 5% $5 $BTC"
+    wanted = Featurizer().features(word).ids.tolist()
+    after = Featurizer()
+    after.features(parts_of_all_kinds)
+    assert after.features(word).ids.tolist() == wanted
+    other = Featurizer()
+    other.features(word)
+    kinds = Featurizer().features(parts_of_all_kinds).ids.tolist()
+    assert other.features(parts_of_all_kinds).ids.tolist() == kinds
+
+
 def test_cleaning() -> None:
     assert clean("bit\u200bcoin\u202e \x00up\ud800") == "bitcoin  up"
     assert len(clean("x" * 10**6)) == MAX_LETTERS
@@ -147,6 +161,8 @@ def test_words_mean_the_same_in_both_tables() -> None:
         ("NEARUSDT at support", True, ("NEAR",)),
         ("My ADA and DOT bags, crypto is fun", True, ("ADA", "DOT")),
         ("o sol nasceu perto do link", False, ()),
+        ("crypto news: the link is near the dot", True, ()),
+        ("algo sobre cripto, ou sui generis", True, ()),
         ("SOL e BTC sobem", True, ("BTC", "SOL")),
         ("Ripple effect on banks", False, ()),
         ("Apple beats estimates", False, ()),
