@@ -29,7 +29,7 @@ help:
 	@echo 'make check     lint, format, types and the fast tests, under a minute'
 	@echo 'make bench     speed and memory of the core'
 	@echo 'make sim       the fault simulation, SCHEDULES=$(SCHEDULES)'
-	@echo 'make campaign  the long fault simulation, CAMPAIGN=$(CAMPAIGN), ten minutes on the twin, parity'
+	@echo 'make campaign  the long forms: faults (CAMPAIGN=$(CAMPAIGN)), twin, parity, kernels'
 	@echo 'make fuzz      generated requests to every operation of the API, FUZZ=$(FUZZ) each'
 	@echo 'make clean     remove .venv and all caches; your data directory stays'
 
@@ -59,6 +59,11 @@ campaign: install-all
 	GRIDLAB_TWIN_SECONDS=600 $(RUN) -m pytest --timeout 0 tests/twin/test_trading_long.py
 	GRIDLAB_PARITY_DATA=$(PARITY_DATA) GRIDLAB_PARITY_DAYS=$(PARITY_DAYS) \
 	    $(RUN) -m pytest tests/twin/test_parity.py
+	GRIDLAB_KERNEL_CASES=3000 GRIDLAB_SWEEP_CASES=500 GRIDLAB_BRACKET_CASES=2000 \
+	    GRIDLAB_THEORY_MARKETS=500 $(RUN) -m pytest -n $(JOBS) --timeout 0 \
+	    tests/properties/test_kernel_differential.py tests/properties/test_kernel_partial.py \
+	    tests/properties/test_kernel_futures.py tests/properties/test_sweep_rows.py \
+	    tests/properties/test_bracket_paths.py tests/unit/test_theory.py
 
 fuzz: install-all
 	GRIDLAB_FUZZ_EXAMPLES=$(FUZZ) $(RUN) -m pytest -n $(JOBS) --timeout 0 tests/api/test_fuzz.py
