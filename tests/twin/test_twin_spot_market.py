@@ -147,10 +147,13 @@ class TestCandles:
     )
     def test_every_width(self, spot: SpotClient, interval: str) -> None:
         rows = self.candles(spot, interval=interval, limit=10)
-        assert len(rows) >= 2
+        # The recorded past is 26 days long, which may be days of one month.
+        assert len(rows) >= (1 if interval == "1M" else 2)
         for row, after in zip(rows, rows[1:], strict=False):
             assert row[6] == after[0] - 1
         assert rows[-1][6] >= spot.twin.world.started_ms
+        if len(rows) == 1:
+            return
         # What a width sums up is what its minutes sum up.
         day_rows = self.candles(spot, interval="1m", startTime=rows[-2][0], limit=1000)
         inside = [row for row in day_rows if row[0] <= rows[-2][6]]
