@@ -14,6 +14,8 @@ CAMPAIGN = 200000
 # a SYMBOL-1m.parquet of each (BTCUSDT, ETHUSDT, SOLUSDT); the bundled recordings have eight.
 PARITY_DATA =
 PARITY_DAYS = 8
+# `make bench` sets up the peers in environments of their own, below .bench/; `make bench PEERS=` does not.
+PEERS = --peers
 # How many generated requests `make fuzz` sends to each operation of the API.
 FUZZ = 10000
 # How many pytest workers run at once.
@@ -27,7 +29,7 @@ help:
 	@echo 'make up        start the workbench on recorded prices (ARGS for options of gridlab up)'
 	@echo 'make test      everything: tests, then the notebooks twice'
 	@echo 'make check     lint, format, types and the fast tests, under a minute'
-	@echo 'make bench     speed and memory of the core'
+	@echo 'make bench     speed and memory, beside the peers it can install (PEERS= for none)'
 	@echo 'make sim       the fault simulation, SCHEDULES=$(SCHEDULES)'
 	@echo 'make campaign  the long forms: faults (CAMPAIGN=$(CAMPAIGN)), twin, parity, kernels'
 	@echo 'make fuzz      generated requests to every operation of the API, FUZZ=$(FUZZ) each'
@@ -49,7 +51,10 @@ check: install-all
 	    -m 'not slow and not browser' tests/unit
 
 bench: install-all
-	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(RUN) "$$file" $(ARGS) || exit 1; done
+	@for file in benchmarks/bench_*.py; do \
+	    case $$file in *research*) more='$(PEERS)' ;; *) more= ;; esac; \
+	    echo "== $$file"; $(RUN) "$$file" $$more $(ARGS) || exit 1; \
+	done
 
 sim: install-all
 	GRIDLAB_SIM_SCHEDULES=$(SCHEDULES) $(RUN) -m pytest -n $(JOBS) tests/simulation
@@ -69,7 +74,7 @@ fuzz: install-all
 	GRIDLAB_FUZZ_EXAMPLES=$(FUZZ) $(RUN) -m pytest -n $(JOBS) --timeout 0 tests/api/test_fuzz.py
 
 clean:
-	rm -rf $(VENV) build dist gridlab.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench build dist gridlab.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp in .venv holds the checksum of what was installed; `all` includes what `up` needs.

@@ -8,25 +8,33 @@ from __future__ import annotations
 import asyncio
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from gridlab.agents.player import Player
 from gridlab.agents.recovery import recover
 from gridlab.agents.trader import Trader
 from gridlab.clock import ManualClock, SystemClock
 from gridlab.data.bars import Bars
+from gridlab.data.funding import Funding
+from gridlab.domain.account import FuturesSettings, MarginType
 from gridlab.domain.events import Replan
-from gridlab.domain.market import Instrument
+from gridlab.domain.market import Instrument, Market
 from gridlab.domain.spec import GridSpec
 from gridlab.exchange.paper import FillRule, PaperBook, PaperExchange
+from gridlab.exchange.paper_futures import FuturesBook, PaperFutures
 from gridlab.exchange.replay import Replay
 from gridlab.store.journal import Journal
+
+
+def rows_of(funding: Funding) -> list[tuple[int, Decimal]]:
+    return list(zip(funding.time_ms.tolist(), funding.rates, strict=True))
 
 
 class Played:
     """What a replay of `bars` made of one grid.
 
     Attributes:
-        commands: all that was journalled, in order.
+        commands, entries: all that was journalled, in order.
         replans: how often vacant slots were tried again.
     """
 
@@ -40,6 +48,8 @@ class Played:
         account: dict[str, Decimal],
         fill_rule: FillRule,
         participation: Decimal | None,
+        margin: MarginType = MarginType.ISOLATED,
+        funding: Funding | None = None,
     ) -> None:
         clock = ManualClock(int(bars.open_time_ms[0]))
         self.replay = Replay(
@@ -49,9 +59,18 @@ class Played:
             end_ms=bars.end_ms,
             width_ms=bars.interval.ms,
             participation=participation,
+            funding={spec.symbol: rows_of(funding)} if funding is not None else None,
         )
-        self.book = PaperBook({spec.symbol: rules}, account, fees=spec.fees, fill_rule=fill_rule)
-        self.venue = PaperExchange(self.book, clock)
+        self.book: PaperBook
+        self.venue: PaperExchange
+        named: dict[str, Any] = {"fees": spec.fees, "fill_rule": fill_rule}
+        if spec.market is Market.FUTURES:
+            settings = FuturesSettings(spec.leverage, margin)
+            wallet = FuturesBook({spec.symbol: rules}, account, settings=settings, **named)
+            self.book, self.venue = wallet, PaperFutures(wallet, clock)
+        else:
+            self.book = PaperBook({spec.symbol: rules}, account, **named)
+            self.venue = PaperExchange(self.book, clock)
         self.journal = Journal.open(folder / "journal.sqlite", lambda: "r")
         self.trader = Trader(self.venue, self.journal, clock)
         self.replay.attach(self.venue)
@@ -67,6 +86,7 @@ class Played:
         entries = tuple(self.journal.entries())
         self.journal.close()
         self.commands = [command for entry in entries for command in entry.commands]
+        self.entries = entries
         self.replans = sum(isinstance(entry.event, Replan) for entry in entries)
         self.grid = self.trader.bot(spec.symbol).grid
 

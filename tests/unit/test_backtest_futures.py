@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_backtest import Played, assert_equal_runs, digest
+from replayed import Played
+from test_backtest import assert_equal_runs, digest
 
 from gridlab.app.facade import GridLab
 from gridlab.data.bars import Bars
