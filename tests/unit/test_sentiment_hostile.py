@@ -6,14 +6,24 @@ import asyncio
 import json
 import random
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from time import perf_counter
 
 import pytest
 
+from gridlab.agents.sentiment import SentimentAgent, SentimentPlan
+from gridlab.app.heed import heeded
+from gridlab.clock import ManualClock
+from gridlab.domain.advice import BOUNDS
+from gridlab.domain.market import Market
+from gridlab.domain.spec import GridSpec
 from gridlab.llm.client import LocalAIClient
 from gridlab.sentiment import HybridAnalyzer, SentimentResult, create_sentiment_analyzer
+from gridlab.sentiment.archive import Archive
 from gridlab.sentiment.breaker import Breaker
+from gridlab.sentiment.feed import Feed
+from gridlab.sentiment.posts import Post, post_of
 from gridlab.sentiment.relevance import relevance
 from gridlab.testing.ollama import LocalOllama, Mode
 
@@ -208,3 +218,42 @@ def test_the_awaitable_form(ollama: LocalOllama) -> None:
 
     for text, found in zip(TEXTS[::5], asyncio.run(all_of()), strict=True):
         check(text, found)
+
+
+def test_what_they_lead_to_never_adds_risk(tmp_path: Path) -> None:
+    """Feed, analyser, archive, mood and advice over all of them: only care can come of it."""
+    clock = ManualClock(1_774_003_600_000)
+
+    class Flood:
+        name, off, every_ms = "flood", "", 0
+
+        def fetch(self) -> tuple[Post, ...]:
+            now_ms = clock.now_ms()
+            made = (
+                post_of("flood", "post", str(n), text, published_ms=now_ms, now_ms=now_ms)
+                for n, text in enumerate(TEXTS)
+            )
+            return tuple(post for post in made if post is not None)
+
+    agent = SentimentAgent(
+        Feed([Flood()], clock, relevance=lambda _: 1.0),
+        create_sentiment_analyzer("onnx"),
+        Archive(tmp_path / "texts"),
+        SentimentPlan(reduce_below=1.0, new_pair_above=1.0),  # whatever the mood is
+        clock,
+        market_ms=clock.now_ms,
+        symbols=lambda: {"BTC": ["BTCUSDT"], "ETH": ["ETHUSDT"]},
+    )
+    judged = agent.look()
+    assert len(judged) > COUNT / 2 and list(Archive(tmp_path / "texts").read()) == list(judged)
+    assert all(-1 <= mood.score <= 1 for mood in agent.moods().values())
+    assert agent.advice()
+    for one in agent.advice():
+        assert BOUNDS[one.kind].least <= one.value <= BOUNDS[one.kind].most == 1
+    spec = GridSpec(
+        "BTCUSDT", 10, spacing=Decimal("0.005"), investment=Decimal(1000), market=Market.FUTURES,
+        leverage=5,
+    )  # fmt: skip
+    smaller, _ = heeded(spec, agent.advice(), clock.now_ms())
+    assert smaller.investment is not None and smaller.investment <= 1000
+    assert smaller.leverage == spec.leverage
