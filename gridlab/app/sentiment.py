@@ -18,7 +18,7 @@ from gridlab.clock import Clock
 from gridlab.sentiment import HybridAnalyzer, create_sentiment_analyzer
 from gridlab.sentiment.archive import Archive
 from gridlab.sentiment.feed import Feed
-from gridlab.sentiment.sources import binance_news, reddit, x_search
+from gridlab.sentiment.sources import binance_news, keys, reddit, x_search
 from gridlab.sentiment.sources.base import Off, Source
 
 MINUTE_MS: Final = 60_000
@@ -55,18 +55,19 @@ def _reddit(section: SentimentAnalysis, clock: Clock, environment: Mapping[str, 
     name, own = reddit.NAME, section.reddit
     if not own.enabled:
         return Off(name, "sentiment_analysis.reddit.enabled is false in the configuration")
-    keys = [environment.get(one, "") for one in (reddit.CLIENT_ID, reddit.CLIENT_SECRET)]
-    if not all(keys):
+    names = (keys.REDDIT_CLIENT_ID, keys.REDDIT_CLIENT_SECRET)
+    values = [environment.get(one, "") for one in names]
+    if not all(values):
         return Off(
             name,
-            f"{reddit.CLIENT_ID} and {reddit.CLIENT_SECRET} are not set; make a script application "
-            "on Reddit and put its id and secret into the environment",
+            f"{' and '.join(names)} are not set; make a script application on Reddit and put its id "
+            "and secret into the environment",
         )
     if find_spec("praw") is None:
         return Off(name, "praw is not installed; pip install 'gridlab[sentiment]'")
     return reddit.Reddit(
         clock,
-        *keys,
+        *values,
         subreddits=own.subreddits,
         posts=own.posts_limit_per_subreddit,
         comments=own.comments_limit_per_post,
@@ -100,8 +101,10 @@ def _x(section: SentimentAnalysis, clock: Clock, environment: Mapping[str, str])
     name, own = x_search.NAME, section.x
     if not own.enabled:
         return Off(name, "sentiment_analysis.x.enabled is false in the configuration")
-    if not (token := environment.get(x_search.TOKEN, "")):
-        return Off(name, f"{x_search.TOKEN} is not set; put a bearer token into the environment")
+    if not (token := environment.get(keys.X_BEARER_TOKEN, "")):
+        return Off(
+            name, f"{keys.X_BEARER_TOKEN} is not set; put a bearer token into the environment"
+        )
     return x_search.XSearch(
         clock,
         token,

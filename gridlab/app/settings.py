@@ -11,6 +11,7 @@ from gridlab.app.modes import Access, make_access
 from gridlab.data.catalog import DEFAULT_REPLAY_END_MS, DEFAULT_REPLAY_START_MS
 from gridlab.domain.snapshot import Mode
 from gridlab.errors import InvalidConfig
+from gridlab.sentiment.sources.keys import SECRET
 
 
 def default_data_dir() -> Path:
@@ -138,4 +139,5 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
     keys = settings.access.credentials
     if keys is not None:
         found += [keys.key, keys.secret]
+    found += [value for name in SECRET if (value := os.environ.get(name))]
     return tuple(found)

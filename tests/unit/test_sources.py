@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from text_servers import BinanceServer, RedditServer, TextServer, XServer, serving
 
+from gridlab.app.config import load_config
+from gridlab.app.sentiment import sources_of
+from gridlab.app.settings import make_settings, secrets_of
 from gridlab.clock import ManualClock
 from gridlab.errors import SourceUnavailable
 from gridlab.sentiment.posts import Post
@@ -254,3 +258,20 @@ def test_stamps_say_what_was_known_when(binance_server: TextServer, clock: Manua
     assert {post.seen_ms for post in before} == {NOW_MS}
     assert {post.seen_ms for post in after} == {NOW_MS + HOUR_MS}
     assert all(post.published_ms <= post.seen_ms for post in (*before, *after))
+
+
+def test_keys_of_sources_are_struck_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X_BEARER_TOKEN", "canary-of-x")
+    monkeypatch.setenv("REDDIT_CLIENT_SECRET", "canary-of-reddit")
+    assert {"canary-of-x", "canary-of-reddit"} <= set(secrets_of(make_settings(tmp_path)))
+
+
+def test_sources_are_what_configuration_and_environment_say(clock: ManualClock) -> None:
+    section = load_config(None, {}).sentiment_analysis
+    without = {source.name: source.off for source in sources_of(section, clock, {})}
+    assert "REDDIT_CLIENT_ID" in without["reddit"] and not without["binance_news"]
+    assert "sentiment_analysis.x.enabled" in without["x"]
+    paid = section.model_copy(update={"x": section.x.model_copy(update={"enabled": True})})
+    keys = {"REDDIT_CLIENT_ID": "a", "REDDIT_CLIENT_SECRET": "b", "X_BEARER_TOKEN": "c"}
+    assert not any(source.off for source in sources_of(paid, clock, keys))
+    assert "X_BEARER_TOKEN" in {s.name: s.off for s in sources_of(paid, clock, {})}["x"]

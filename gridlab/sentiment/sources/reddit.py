@@ -14,11 +14,10 @@ from gridlab.clock import Clock
 from gridlab.errors import SourceUnavailable
 from gridlab.sentiment.posts import Post, post_of
 from gridlab.sentiment.sources.base import TIMEOUT_S, USER_AGENT, Pace
+from gridlab.sentiment.sources.keys import REDDIT_CLIENT_ID, REDDIT_CLIENT_SECRET
 from gridlab.sentiment.sources.x_search import weight_of
 
 NAME: Final = "reddit"
-#: The environment's names of a script application's id and secret.
-CLIENT_ID, CLIENT_SECRET = "REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET"
 #: What stands where a text was taken away.
 _GONE: Final = ("[removed]", "[deleted]")
 #: What PRAW runs into when an answer is JSON of another form.
@@ -126,8 +125,8 @@ class Reddit:
             return read()
         except (PRAWException, PrawcoreException, *_UNREADABLE) as error:
             raise SourceUnavailable(
-                f"{NAME} did not answer usably: {type(error).__name__}; check {CLIENT_ID} and "
-                f"{CLIENT_SECRET}, or wait for its next turn"
+                f"{NAME} did not answer usably: {type(error).__name__}; check {REDDIT_CLIENT_ID} "
+                f"and {REDDIT_CLIENT_SECRET}, or wait for its next turn"
             ) from error
 
     def _post(self, thing: Any, kind: str, title: str, body: str, now_ms: int) -> Iterator[Post]:

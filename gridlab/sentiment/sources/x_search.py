@@ -18,7 +18,6 @@ from gridlab.sentiment.sources.base import JsonReader, Pace
 
 NAME: Final = "x"
 BASE_URL: Final = "https://api.x.com"
-TOKEN: Final = "X_BEARER_TOKEN"
 _LANGUAGES: Final = ("en", "pt")
 
 
