@@ -60,8 +60,8 @@ def _reddit(section: SentimentAnalysis, clock: Clock, environment: Mapping[str, 
     if not all(values):
         return Off(
             name,
-            f"{' and '.join(names)} are not set; make a script application on Reddit and put its id "
-            "and secret into the environment",
+            f"{' and '.join(names)} are not set; make a script application on Reddit and put its "
+            "id and secret into the environment",
         )
     if find_spec("praw") is None:
         return Off(name, "praw is not installed; pip install 'gridlab[sentiment]'")
