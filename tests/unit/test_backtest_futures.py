@@ -35,6 +35,8 @@ from gridlab.research.backtest import BacktestResult, backtest
 from gridlab.research.venue import account_for
 from gridlab.store.journal import Journal
 
+pytestmark = pytest.mark.slow  # seconds each: left out of make check
+
 D = Decimal
 DAY_MS = 86_400_000
 JUNE = 1_749_513_600_000  # 2025-06-10 00:00 UTC, where the futures recordings begin

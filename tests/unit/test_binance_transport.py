@@ -722,6 +722,7 @@ def test_only_the_modes_make_a_live_right() -> None:
     assert makers <= {"app/modes.py", "testing/twin.py"}
 
 
+@pytest.mark.slow
 def test_no_secret_shows_anywhere(caplog: pytest.LogCaptureFixture) -> None:
     """In no repr, log line, reason, error or traceback, however a request fails."""
     shown: list[str] = []

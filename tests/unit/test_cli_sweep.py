@@ -126,6 +126,7 @@ def test_refusals_name_the_word_and_the_remedy(
     assert told.out == "" and said in told.err
 
 
+@pytest.mark.slow
 def test_figures_go_to_stdout_and_the_bar_to_stderr(day: Path) -> None:
     """A process of its own, and so many grids that they take over a second."""
     words = [*BASE[:-1], "--levels", "10:60:1", "--spacing-perc", "0.3:1.2:0.01", "--json"]

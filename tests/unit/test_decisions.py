@@ -21,6 +21,8 @@ from gridlab.llm.tasks.explanation import Cause, Decision, Fate, brief_for
 from gridlab.money import exact
 from gridlab.store.journal import Entry, read_entries
 
+pytestmark = pytest.mark.slow  # seconds each: left out of make check
+
 HOUR = 3_600_000
 
 

@@ -93,6 +93,7 @@ def test_a_mode_without_its_keys_fails_with_the_variables_to_set(tmp_path: Path)
     assert len(failed) == 1 and "BINANCE_TESTNET_API_KEY" in failed[0].words
 
 
+@pytest.mark.slow
 def test_a_venue_that_does_not_answer_fails_and_is_named(tmp_path: Path) -> None:
     silent = "http://127.0.0.1:9"
     line = {

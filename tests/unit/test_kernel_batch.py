@@ -24,6 +24,8 @@ from gridlab.research.ladder import why_not
 from gridlab.research.ticks import TickBars
 from gridlab.research.venue import account_for, rules_for
 
+pytestmark = pytest.mark.slow  # seconds each: left out of make check
+
 BARS = load("BTCUSDT").slice(1_772_323_200_000, 1_772_323_200_000 + 3 * 86_400_000)
 
 

@@ -27,6 +27,8 @@ from gridlab.research.scenarios import DEFAULT_VOLATILITY, SCENARIOS, raised, vo
 from gridlab.research.stress import StressCard, stress
 from gridlab.research.words import signed
 
+pytestmark = pytest.mark.slow  # seconds each: left out of make check
+
 D = Decimal
 HOUR = 60
 SPOT = GridSpec("BTCUSDT", 20, spacing=D("0.005"), investment=D(10_000))

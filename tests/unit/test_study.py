@@ -18,6 +18,8 @@ from gridlab.research.backtest import backtest
 from gridlab.research.space import space
 from gridlab.research.study import study
 
+pytestmark = pytest.mark.slow  # seconds each: left out of make check
+
 optuna = pytest.importorskip("optuna", reason="Optuna is not installed")
 
 RANGES = {

@@ -27,6 +27,8 @@ from gridlab.research.stability import spearman
 from gridlab.research.walk_outcome import ATR, CASH, HOLD, RANDOM
 from gridlab.research.walk_result import WalkForward
 
+pytestmark = pytest.mark.slow  # seconds each: left out of make check
+
 DAY = 86_400_000
 FIRST = 1_772_323_200_000
 BARS = load("BTCUSDT").slice(FIRST, FIRST + 13 * DAY)
