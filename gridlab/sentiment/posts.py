@@ -96,7 +96,8 @@ def cleaned(text: str) -> str:
     """
     folded = _SPACE.sub(" ", text[: 4 * LONGEST_TEXT])
     kept = "".join(sign for sign in folded if unicodedata.category(sign)[0] != "C")
-    return kept.strip()[:LONGEST_TEXT].strip()
+    # What stood between two spaces may be gone, and then they are one.
+    return _SPACE.sub(" ", kept).strip()[:LONGEST_TEXT].strip()
 
 
 def text_key(text: str) -> str:

@@ -26,6 +26,8 @@ from gridlab.llm.tasks.market import MarketFacts
 from gridlab.llm.tasks.reports import ReportFacts, ReportKind
 from gridlab.llm.writing import Written
 
+pytestmark = pytest.mark.slow  # seconds each: left out of make check
+
 D = Decimal
 NOON = 1_774_353_600_000
 MINUTE = 60_000

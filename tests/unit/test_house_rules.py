@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import socket
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -66,11 +67,17 @@ def limit_of(path: Path) -> int:
     return TEST_LINES if "tests" in path.relative_to(ROOT).parts else MODULE_LINES
 
 
+@cache
+def tree_of(source: str) -> ast.Module:
+    """The parsed source; several rules look at each file."""
+    return ast.parse(source)
+
+
 def long_functions(source: str) -> list[tuple[str, int]]:
     """(name, lines) of every function that is over the limit, decorators and docstring included."""
     return [
         (node.name, lines)
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(tree_of(source))
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
         and (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > FUNCTION_LINES
     ]
@@ -81,7 +88,7 @@ def swallowed(source: str) -> list[int]:
     broad = (None, "Exception", "BaseException")
     return [
         node.lineno
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(tree_of(source))
         if isinstance(node, ast.ExceptHandler)
         and (node.type.id if isinstance(node.type, ast.Name) else node.type) in broad
         and all(
@@ -119,7 +126,7 @@ def test_modules_say_what_they_are() -> None:
     silent = [
         named(path)
         for path in files(".py")
-        if path.stat().st_size and not ast.get_docstring(ast.parse(path.read_text("utf-8")))
+        if path.stat().st_size and not ast.get_docstring(tree_of(path.read_text("utf-8")))
     ]
     assert not silent, f"a module's first lines say its subject: {silent}"
 

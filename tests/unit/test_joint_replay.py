@@ -22,6 +22,8 @@ from gridlab.errors import InvalidSpec
 from gridlab.exchange.paper import Record
 from gridlab.store.records import SqliteRecords
 
+pytestmark = pytest.mark.slow  # seconds each: left out of make check
+
 HOURS_MS = 3_600_000
 FUTURES_START_MS = 1_749_600_000_000  # 2025-06-11 00:00 UTC, inside the futures recordings
 SPAN = {"start_ms": FUTURES_START_MS, "end_ms": FUTURES_START_MS + 8 * HOURS_MS}

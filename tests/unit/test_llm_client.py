@@ -18,6 +18,8 @@ from gridlab.llm.answers import Preset, Problem
 from gridlab.llm.client import LocalAIClient
 from gridlab.testing.ollama import LocalOllama, Mode
 
+pytestmark = pytest.mark.slow  # seconds each: left out of make check
+
 ASK = [{"role": "user", "content": "How is the market?"}]
 SCHEMA = {
     "type": "object",

@@ -17,6 +17,8 @@ from gridlab.sentiment import HybridAnalyzer, SentimentResult, create_sentiment_
 from gridlab.sentiment.breaker import Breaker, State
 from gridlab.testing.ollama import LocalOllama, Mode
 
+pytestmark = pytest.mark.slow  # seconds each: left out of make check
+
 MOON = "Bitcoin is going to the moon!"
 LUA = "Bitcoin está indo para a lua!"
 FIELDS = {

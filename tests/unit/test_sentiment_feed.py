@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gridlab.clock import ManualClock
@@ -153,6 +153,7 @@ def test_what_an_earlier_process_kept_is_not_new(clock: ManualClock) -> None:
 
 
 @given(st.text(st.characters(), max_size=300))
+@example("0 \x00 0")
 def test_any_text_becomes_clean_or_nothing(text: str) -> None:
     clean = cleaned(text)
     assert clean == cleaned(clean) and clean == clean.strip()

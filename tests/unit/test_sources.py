@@ -19,6 +19,8 @@ from gridlab.sentiment.sources.binance_news import BinanceNews
 from gridlab.sentiment.sources.reddit import Reddit
 from gridlab.sentiment.sources.x_search import XSearch
 
+pytestmark = pytest.mark.slow  # seconds each: left out of make check
+
 NOW_MS = 1_774_003_600_000
 HOUR_MS = 3_600_000
 FAULTS = ("500", "429", "html", "huge", "other", "redirect", "cut")
