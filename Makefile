@@ -28,7 +28,7 @@ NOTEBOOKS = $(RUN) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeou
 help:
 	@echo 'make up        start the workbench on recorded prices (ARGS for options of gridlab up)'
 	@echo 'make test      everything: tests, then the notebooks twice'
-	@echo 'make check     lint, format, types and the fast tests, under a minute'
+	@echo 'make check     lint, format, types and the fast tests, about a minute'
 	@echo 'make bench     speed and memory, beside the peers it can install (PEERS= for none)'
 	@echo 'make sim       the fault simulation, SCHEDULES=$(SCHEDULES)'
 	@echo 'make campaign  the long forms: faults (CAMPAIGN=$(CAMPAIGN)), twin, parity, kernels'
