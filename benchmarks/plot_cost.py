@@ -128,13 +128,13 @@ def panel(series: Series, left: float) -> list[str]:
     ]
     for (x, y), (value_x, value_y) in zip(at, series.points, strict=True):
         lines.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="#1f6feb"/>')
+        if value_x < most_x / 10:
+            continue  # its words would lie on its neighbour's
         lines.append(
             f'<text x="{x - 4:.1f}" y="{y - 9:.1f}" text-anchor="end">{value_y:.3g}</text>'
         )
-        if value_x >= most_x / 10:
-            lines.append(
-                f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{value_x:,.4g}</text>'
-            )
+        named = f"{value_x:,.0f}" if value_x >= 10 else f"{value_x:.3g}"
+        lines.append(f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{named}</text>')
     lines.append(
         f'<text x="{left + WIDTH}" y="{bottom + 34}" text-anchor="end">{series.across}; {series.up}'
         "</text>"
