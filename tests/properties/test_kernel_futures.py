@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_kernel_differential import CASES, random_bars
+from test_kernel_differential import ARE_USUAL, CASES, random_bars
 
 from gridlab.data.bars import Bars
 from gridlab.data.catalog import funding, load
@@ -75,6 +75,7 @@ def assert_equal_to_core(
 
 @settings(
     max_examples=CASES,
+    derandomize=ARE_USUAL,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
