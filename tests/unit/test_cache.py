@@ -770,6 +770,7 @@ def bench() -> Iterator[ModuleType]:
     del sys.modules["bench_cache"]
 
 
+@pytest.mark.slow
 def test_the_stated_load_is_served_with_a_twentieth_of_the_requests(bench: ModuleType) -> None:
     ours = bench.measure("gridlab", seed=11, minutes=3)
     plain = bench.measure("plain", seed=11, minutes=3)

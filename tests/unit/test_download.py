@@ -26,6 +26,8 @@ from gridlab.data.rest import PublicRest
 from gridlab.domain.market import Interval, Market
 from gridlab.errors import Conflict, ExchangeUnavailable, InvalidInput, NotFound
 
+pytestmark = pytest.mark.slow  # seconds each: left out of make check
+
 M1, MINUTE, DAY = Interval.M1, 60_000, 86_400_000
 MARCH_MS = 1_772_323_200_000
 #: In the middle of a minute, 20 days into the recording.

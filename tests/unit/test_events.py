@@ -15,6 +15,8 @@ from gridlab.errors import InvalidInput
 from gridlab.research.ablation import MoodAblation, mood_ablation
 from gridlab.research.events import HOUR_MS, Event, event_study
 
+pytestmark = pytest.mark.slow  # seconds each: left out of make check
+
 
 def walk(count: int, seed: int, jumps: dict[int, float] | None = None) -> Bars:
     """Hourly bars of a random walk; `jumps` are added to the return of single bars."""

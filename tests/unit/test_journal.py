@@ -431,6 +431,7 @@ def test_readers_follow_the_writer_from_another_thread_and_process(tmp_path: Pat
         list(read_entries(tmp_path / "nothing"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 7])
 def test_a_killed_writer_loses_nothing_that_append_had_returned(tmp_path: Path, batch: int) -> None:
     path = tmp_path / "j"

@@ -125,6 +125,7 @@ def test_a_forked_worker_neither_owns_nor_keeps_the_lease(tmp_path: Path) -> Non
         owner.communicate()
 
 
+@pytest.mark.slow
 def test_of_twenty_starters_one_wins(tmp_path: Path) -> None:
     path = tmp_path / "lease"
     go = tmp_path / "go"

@@ -25,6 +25,8 @@ from gridlab.llm.tasks.reports import BotFacts, ReportFacts, ReportKind
 from gridlab.llm.writing import TEMPLATE, Brief, write
 from gridlab.testing.ollama import INVENTED, LocalOllama, Mode, smallest
 
+pytestmark = pytest.mark.slow  # seconds each: left out of make check
+
 NOON = 1_774_353_600_000
 D = Decimal
 MARKET = MarketFacts(

@@ -26,6 +26,8 @@ from gridlab.research.provenance import bars_sha256
 from gridlab.research.summary import summary
 from gridlab.research.thinning import distinct_fills, joined, with_breaks
 
+pytestmark = pytest.mark.slow  # seconds each: left out of make check
+
 DAY_MS = 86_400_000
 START_MS = 1_772_323_200_000  # 2026-03-01 00:00 UTC
 JUNE_MS = 1_749_513_600_000  # 2025-06-10 00:00 UTC

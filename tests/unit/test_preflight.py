@@ -262,6 +262,7 @@ def test_a_maximum_of_zero_is_no_maximum() -> None:
 # --- promises -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(gl.settings_that_start(most_levels=40))
 @settings(max_examples=200)
 def test_an_ok_plan_is_taken_whole_with_exactly_its_capital(setting: gl.Setting) -> None:
@@ -278,6 +279,7 @@ def test_an_ok_plan_is_taken_whole_with_exactly_its_capital(setting: gl.Setting)
     assert run.resting() == {request.client_id for request in resting}
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=200)
 def test_the_proposed_investment_is_enough(data: st.DataObject) -> None:

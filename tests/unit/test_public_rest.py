@@ -17,6 +17,8 @@ from gridlab.domain.market import Interval, Market
 from gridlab.errors import ExchangeUnavailable, InvalidConfig, InvalidInput, NotFound
 from gridlab.exchange.budgets import WeightBudget
 
+pytestmark = pytest.mark.slow  # seconds each: left out of make check
+
 T = TypeVar("T")
 #: 2026-03-10 12:00:30 UTC, in the middle of a minute and of the recording.
 NOW_MS = 1_773_144_030_000

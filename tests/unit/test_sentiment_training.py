@@ -27,6 +27,8 @@ from gridlab.sentiment.onnx_file import MOST_MODEL_BYTES
 from gridlab.sentiment.onnx_load import load
 from gridlab.sentiment.onnx_model import MOST_SHIPPED_BYTES, HashedModel, manifest, shipped_folder
 
+pytestmark = pytest.mark.slow  # seconds each: left out of make check
+
 sklearn = pytest.importorskip("sklearn", reason="training needs scikit-learn")
 pytest.importorskip("onnx", reason="training needs onnx")
 
