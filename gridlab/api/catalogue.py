@@ -101,7 +101,7 @@ _SYSTEM: Final[dict[str, Route]] = {
     "stream": Route(
         scope=Scope.READ,
         tag="system",
-        summary="Server-sent events; after a gap a `resync` event carries everything",
+        summary="Server-sent events; after a gap or a new mode a `resync` has everything",
         query=StreamQuery,
         media="text/event-stream",
         example={"topics": "bots,fills"},

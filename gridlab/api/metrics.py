@@ -9,6 +9,7 @@ from flask import Blueprint, Response
 from gridlab._version import __version__
 from gridlab.api.errors import language
 from gridlab.api.messages import say
+from gridlab.api.readiness import readiness
 from gridlab.api.requests import NoQuery
 from gridlab.api.schemas import is_active
 from gridlab.api.schemas.metrics import (
@@ -44,7 +45,6 @@ _COORDINATOR = {
     EngineState.STOPPED: "stopped",
     EngineState.FAILED: "failed",
 }
-_OPERATIONAL = (EngineState.READY, EngineState.FINISHED)
 
 
 def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
@@ -146,7 +146,7 @@ def _system(snapshot: Snapshot) -> SystemMetrics:
         active_bots=sum(map(is_active, snapshot.bots.values())),
         total_symbols=len({symbol for _, symbol in snapshot.prices}),
         uptime=human_duration(snapshot.wall_ms - snapshot.started_ms),
-        api_status="operational" if snapshot.state in _OPERATIONAL else "degraded",
+        api_status="operational" if readiness(snapshot, now_ms()).ready else "degraded",
         binance_connection=_connection(snapshot),
         operation_mode=snapshot.mode.value,
     )

@@ -10,14 +10,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from gridlab.api.readiness import readiness
 from gridlab.api.schemas import Execution, OrderShape, TradeShape
 from gridlab.app.facade import GridLab
-from gridlab.domain.snapshot import BotSnapshot, EngineState, Snapshot
+from gridlab.clock import SystemClock
+from gridlab.domain.snapshot import BotSnapshot, Mode, Snapshot
 
 Json = dict[str, Any]
 #: Of a bot; its orders have a topic of their own, and its lines do not change.
 _LEFT_OUT: Final = {"open_orders", "lines"}
 _MOST_FILLS: Final = 500
+_clock: Final = SystemClock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,8 @@ class Picture:
     Args:
         bots: by symbol, with the snapshot that it was made from.
         orders: open ones by client id.
-        fill_cursor: seq of the last journal entry that was looked at for fills.
+        fill_cursor: seq of the last entry that was looked at for fills, in the journal of the
+            snapshot's mode.
     """
 
     snapshot: Snapshot
@@ -61,11 +65,16 @@ class Picture:
 
 
 def picture_of(lab: GridLab, before: Picture | None) -> Picture:
-    """The engine now; what did not change is taken over from `before`."""
+    """The engine now; what did not change is taken over from `before`.
+
+    In another mode than `before`, fills are looked for from the end of that mode's journal on.
+    """
     snapshot = lab.snapshot
-    jobs = _jobs(lab, before)
+    jobs, health = _jobs(lab, before), _health(snapshot)
     if before is not None and before.snapshot is snapshot:
-        return before if jobs is before.jobs else replace(before, jobs=jobs)
+        if jobs is before.jobs and health == before.health:
+            return before
+        return replace(before, jobs=jobs, health=health)
     prices: dict[str, dict[str, float]] = {}
     for (market, symbol), price in snapshot.prices.items():
         prices.setdefault(market.value, {})[symbol] = float(price)
@@ -76,13 +85,32 @@ def picture_of(lab: GridLab, before: Picture | None) -> Picture:
         bots={symbol: (bot, _bot(bot, snapshot)) for symbol, bot in snapshot.bots.items()},
         orders=_orders(snapshot, before),
         jobs=jobs,
-        health=_health(snapshot),
-        fill_cursor=_end_of_journal(lab) if before is None else before.fill_cursor,
+        health=health,
+        fill_cursor=before.fill_cursor
+        if before is not None and _has_same_books(before, snapshot)
+        else _end_of_journal(lab, snapshot.mode),
+    )
+
+
+def _has_same_books(before: Picture, snapshot: Snapshot) -> bool:
+    """Whether `snapshot` is of the journal that `before` is of; each mode has its own."""
+    return before.snapshot.mode is snapshot.mode
+
+
+def goes_on(before: Picture, present: Picture) -> bool:
+    """Whether `changes_between` can lead somebody who knows `before` to `present`.
+
+    It cannot in another mode, and it has no words for a bot or a price that is gone.
+    """
+    return (
+        _has_same_books(before, present.snapshot)
+        and before.bots.keys() <= present.bots.keys()
+        and before.snapshot.prices.keys() <= present.snapshot.prices.keys()
     )
 
 
 def changes_between(before: Picture, present: Picture) -> Iterator[Change]:
-    """What to tell somebody who knows `before`; fills apart."""
+    """What to tell somebody who knows `before`, where `goes_on`; fills apart."""
     if before.health != present.health:
         yield Change("health", present.health)
     if before.jobs is not present.jobs:
@@ -107,18 +135,23 @@ def changes_between(before: Picture, present: Picture) -> Iterator[Change]:
 
 
 def fills_of(lab: GridLab, before: Picture, present: Picture) -> tuple[list[Change], int]:
-    """Fills that were booked since `before`, and the journal's seq up to which all are told."""
-    cursor, found = present.fill_cursor, []
-    if _trade_counts(before) != _trade_counts(present):
-        while page := lab.fills(after=cursor, limit=_MOST_FILLS):
-            cursor = page[-1][0]
-            found += [
-                Change("fills", {"cursor": seq, **TradeShape.of(trade).model_dump(mode="json")})
-                for seq, trade in page
-            ]
-            if len(page) < _MOST_FILLS:
-                break
-    return found, cursor
+    """Fills booked since `before` in its mode, and the cursor with which `present` goes on.
+
+    When the mode was left, its last fills may be in no picture, so its journal is asked anyway.
+    """
+    goes_on_here = _has_same_books(before, present.snapshot)
+    if goes_on_here and _trade_counts(before) == _trade_counts(present):
+        return [], present.fill_cursor
+    cursor, found = before.fill_cursor, []
+    while page := lab.fills(after=cursor, limit=_MOST_FILLS, mode=before.snapshot.mode):
+        cursor = page[-1][0]
+        found += [
+            Change("fills", {"cursor": seq, **TradeShape.of(trade).model_dump(mode="json")})
+            for seq, trade in page
+        ]
+        if len(page) < _MOST_FILLS:
+            break
+    return found, cursor if goes_on_here else present.fill_cursor
 
 
 def _trade_counts(picture: Picture) -> dict[str, tuple[str, int]]:
@@ -199,27 +232,38 @@ def _bot(bot: BotSnapshot, snapshot: Snapshot) -> Json:
 
 
 def _health(snapshot: Snapshot) -> Json:
+    """What `/api/health` says, without the ages, which are never the same twice."""
+    judged = readiness(snapshot, _clock.now_ms())
     return {
-        "ready": snapshot.state in (EngineState.READY, EngineState.FINISHED),
-        "accepts_orders": snapshot.state is EngineState.READY and not snapshot.killed,
+        "ready": judged.ready,
+        "accepts_orders": judged.accepts_orders,
+        "stale": judged.stale,
         "engine_state": snapshot.state.value,
         "reason": snapshot.reason,
         "killed": snapshot.killed,
         "agents": {agent.name: agent.state for agent in snapshot.agents},
+        "venues": {market.value: venue.state for market, venue in snapshot.venues.items()},
     }
 
 
-def _end_of_journal(lab: GridLab) -> int:
-    """Seq of the journal's last entry, found by doubling and halving: each look is one index seek.
+def _end_of_journal(lab: GridLab, mode: Mode) -> int:
+    """Seq of the last entry in the journal of `mode`; 0 while that has none, or is not made yet.
 
-    Only what is booked after a stream opens is told, so the entries before need not be read.
+    Found by doubling and halving: each look is one index seek. Only what is booked afterwards is
+    told, so the entries before need not be read.
     """
-    if not lab.events(after=0, limit=1):
+    if not lab.settings.in_mode(mode).journal_path.exists():
+        return 0
+
+    def has_after(seq: int) -> bool:
+        return bool(lab.events(after=seq, limit=1, mode=mode))
+
+    if not has_after(0):
         return 0
     low, high = 0, 1
-    while lab.events(after=high, limit=1):
+    while has_after(high):
         low, high = high, high * 2
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if lab.events(after=middle, limit=1) else (low, middle)
+        low, high = (middle, high) if has_after(middle) else (low, middle)
     return high

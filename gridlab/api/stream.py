@@ -3,7 +3,9 @@
 One thread compares the engine's newest picture with the one before and writes the differences into
 one bounded ring. A stream is only a place in that ring: it costs no memory however slow its reader
 is, and a reader that the ring has overtaken gets a `resync` event with everything instead. The same
-happens at the start, and after a reconnection whose Last-Event-ID the ring no longer holds.
+happens at the start, after a reconnection whose Last-Event-ID the ring no longer holds, and where
+no difference can tell what happened: the mode has changed, or a bot or a price is gone. The last
+fills of a mode that was left are told before it; those of the next one begin after it.
 """
 
 from __future__ import annotations
@@ -20,7 +22,14 @@ from typing import Any, Final
 from flask import Blueprint, Response, request
 
 from gridlab.api.errors import ApiError
-from gridlab.api.pictures import Change, Picture, changes_between, fills_of, picture_of
+from gridlab.api.pictures import (
+    Change,
+    Picture,
+    changes_between,
+    fills_of,
+    goes_on,
+    picture_of,
+)
 from gridlab.api.requests import StreamQuery
 from gridlab.api.wire import read_query
 from gridlab.app.facade import GridLab
@@ -40,6 +49,8 @@ MOST_EVENTS: Final = 4096
 MOST_BYTES: Final = 4 * 1024 * 1024
 #: Bytes that one read of the ring hands to a connection, or a little more.
 _BATCH_BYTES: Final = 64 * 1024
+#: Topic of the event that carries everything; in the ring, the place where each reader needs one.
+_RESYNC: Final = "resync"
 
 
 class Hub:
@@ -89,12 +100,13 @@ class Hub:
                 )
             self._streams += 1
             try:
-                if self._thread is None or not self._thread.is_alive():
+                if self._thread is None:
                     self._look()  # what happened while nobody listened is in the ring as well
-                    self._thread = threading.Thread(
+                    thread = threading.Thread(
                         target=self._watch, name="gridlab-stream", daemon=True
                     )
-                    self._thread.start()
+                    thread.start()  # it waits for the lock
+                    self._thread = thread
             except BaseException:
                 self._streams -= 1
                 raise
@@ -160,6 +172,8 @@ class Hub:
         oldest = self._ring[0][0] if self._ring else 0
         for index in range(place + 1 - oldest, len(self._ring)) if self._ring else ():
             place, topic, event = self._ring[index]
+            if topic == _RESYNC:
+                return b"".join((*parts, self._resync(topics))), self._last
             if topic in topics:
                 parts.append(event)
                 size += len(event)
@@ -169,16 +183,18 @@ class Hub:
 
     def _resync(self, topics: tuple[str, ...]) -> bytes:
         assert self._picture is not None, "a stream is only opened after a look"
-        return self._event(self._last, "resync", self._picture.whole(topics))
+        return self._event(self._last, _RESYNC, self._picture.whole(topics))
 
     def _event(self, number: int, topic: str, data: Any) -> bytes:
         text = json.dumps(data, separators=(",", ":"), allow_nan=False)
         return f"id: {self._boot}-{number}\nevent: {topic}\ndata: {text}\n\n".encode()
 
     def _append(self, change: Change) -> None:
+        self._put(change.topic, self._event(self._last + 1, change.topic, change.data))
+
+    def _put(self, topic: str, event: bytes) -> None:
         self._last += 1
-        event = self._event(self._last, change.topic, change.data)
-        self._ring.append((self._last, change.topic, event))
+        self._ring.append((self._last, topic, event))
         self._ring_bytes += len(event)
         while len(self._ring) > self._most_events or self._ring_bytes > MOST_BYTES:
             self._ring_bytes -= len(self._ring.popleft()[2])
@@ -186,23 +202,31 @@ class Hub:
     # --- the watcher ------------------------------------------------------------------------------
 
     def _watch(self) -> None:
+        """Look until the hub closes, or nobody has listened for LINGER_S.
+
+        The lock is let go in the pauses alone, so `open` finds either a thread that will serve the
+        new stream, or none.
+        """
         alone_s = 0.0
-        while not self._is_closed and alone_s < LINGER_S:
-            try:
-                with self._news:
-                    self._look()
-            except GridLabError as error:
-                log.warning("the stream could not look at the engine: %s", error)
-            except Exception:
-                log.exception("the stream broke at one look at the engine")
-            alone_s = 0.0 if self._streams else alone_s + POLL_S
-            with self._news:
-                if not self._is_closed:
-                    self._pause()
+        with self._news:
+            while not self._is_closed and alone_s < LINGER_S:
+                self._try_to_look()
+                self._pause()
+                alone_s = 0.0 if self._streams else alone_s + POLL_S
+            self._thread = None
 
     def _pause(self) -> None:
         """Sleep until the next look; a close wakes it, the news of another look cannot come."""
         self._news.wait_for(lambda: self._is_closed, POLL_S)
+
+    def _try_to_look(self) -> None:
+        """Look; what breaks is logged, and the next look begins where this one began."""
+        try:
+            self._look()
+        except GridLabError as error:
+            log.warning("the stream could not look at the engine: %s", error)
+        except Exception:
+            log.exception("the stream broke at one look at the engine")
 
     def _look(self) -> None:
         """Put into the ring what changed since the last look."""
@@ -212,11 +236,14 @@ class Hub:
             self._picture = present
             return
         fills, cursor = fills_of(self._lab, before, present)
-        found = [*changes_between(before, present), *fills]
+        is_continued = goes_on(before, present)
+        found = [*changes_between(before, present), *fills] if is_continued else fills
         self._picture = replace(present, fill_cursor=cursor) if fills else present
         for change in found:
             self._append(change)
-        if found:
+        if not is_continued:
+            self._put(_RESYNC, b"")
+        if found or not is_continued:
             self._news.notify_all()
 
 

@@ -6,6 +6,7 @@ from flask import Blueprint, Response
 
 from gridlab.api.errors import ApiError, Problem, invalid, language
 from gridlab.api.messages import say
+from gridlab.api.readiness import readiness
 from gridlab.api.requests import ModeRequest, NoQuery, shortened
 from gridlab.api.schemas import (
     ActiveBot,
@@ -18,9 +19,8 @@ from gridlab.api.schemas import (
 )
 from gridlab.api.wire import answer, now_ms, read_body, read_query, stamp_of
 from gridlab.app.facade import GridLab
-from gridlab.domain.snapshot import BotStatus, EngineState, Mode, Snapshot
+from gridlab.domain.snapshot import BotStatus, Mode, Snapshot
 
-_ANSWERING = (EngineState.READY, EngineState.FINISHED)
 _NEEDS = {
     Mode.REPLAY: "mode_needs_start",
     Mode.SHADOW: "mode_needs_network",
@@ -91,7 +91,7 @@ def _health(lab: GridLab) -> Health:
     snapshot = lab.snapshot
     stamp = stamp_of(snapshot)
     venues = _venues(snapshot)
-    is_whole = all(venue.state == "ready" for venue in venues.values())
+    judged = readiness(snapshot, now_ms())
     ages = {"snapshot_ms": stamp.age_ms}
     for agent in snapshot.agents:
         ages[f"{agent.name}_ms"] = max(0, now_ms() - agent.heartbeat_ms)
@@ -100,8 +100,8 @@ def _health(lab: GridLab) -> Health:
         ages[f"{market}_account_ms"] = venue.account_age_ms
     return Health(
         live=True,
-        ready=snapshot.state in _ANSWERING and is_whole,
-        accepts_orders=snapshot.state is EngineState.READY and is_whole and not snapshot.killed,
+        ready=judged.ready,
+        accepts_orders=judged.accepts_orders,
         state=snapshot.state.value,
         reason=snapshot.reason,
         ages=ages,

@@ -281,19 +281,24 @@ class GridLab(WorkVerbs, AiVerbs, SentimentVerbs):
         return self._call(self._running().orders(market, symbol, after, limit, open_only))
 
     def events(
-        self, run: str | None = None, *, after: int = 0, limit: int = 100
+        self, run: str | None = None, *, after: int = 0, limit: int = 100, mode: Mode | None = None
     ) -> tuple[tuple[int, Entry], ...]:
-        """(seq, entry) of the journal with a seq above `after`, ascending."""
-        entries = read_entries(self.settings.journal_path, run, after)
+        """(seq, entry) of the journal of `mode`, by default the present one's, above `after`."""
+        entries = read_entries(self._journal_path(mode), run, after)
         return tuple(itertools.islice(entries, limit))
 
     def fills(
-        self, symbol: str | None = None, *, after: int = 0, limit: int = 100
+        self,
+        symbol: str | None = None,
+        *,
+        after: int = 0,
+        limit: int = 100,
+        mode: Mode | None = None,
     ) -> tuple[tuple[int, Trade], ...]:
-        """(journal seq, trade) of every booked fill above `after`, ascending."""
+        """(journal seq, trade) of every fill booked in `mode`, by default the present one."""
         booked = (
             (seq, entry.event.trade)
-            for seq, entry in read_entries(self.settings.journal_path, None, after)
+            for seq, entry in read_entries(self._journal_path(mode), None, after)
             if isinstance(entry.event, OrderFilled) and symbol in (None, entry.event.trade.symbol)
         )
         return tuple(itertools.islice(booked, limit))
@@ -436,6 +441,10 @@ class GridLab(WorkVerbs, AiVerbs, SentimentVerbs):
         if self._engine is None:
             raise Conflict("the engine is not started; call start() or use it in a with statement")
         return self._engine
+
+    def _journal_path(self, mode: Mode | None) -> Path:
+        settings = self.settings
+        return (settings if mode is None else settings.in_mode(mode)).journal_path
 
     def _market_ms(self) -> int | None:
         session = None if self._engine is None else self._engine.session

@@ -240,7 +240,8 @@ class Client(AiVerbs):
     def stream(self, topics: Iterable[str] = ()) -> Iterator[StreamEvent]:
         """Each event as it happens, for ever; reconnects by itself and goes on where it was.
 
-        The first event, and each one after a gap, has the topic `resync` and holds everything.
+        The first event, and each one after a gap or a change of the mode, has the topic `resync`
+        and holds everything.
 
         Args:
             topics: of snapshot, bots, fills, orders, prices, jobs, health; all of them when empty.

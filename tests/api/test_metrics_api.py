@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from extra import answered, client_of, refused
 from flask.testing import FlaskClient
@@ -60,6 +62,15 @@ def test_the_system_is_counted(api: FlaskClient, lab: GridLab, running: str) -> 
     assert system["total_symbols"] == len({symbol for _, symbol in lab.snapshot.prices})
     assert system["api_status"] == "operational"
     assert system["binance_connection"] == "disconnected"
+
+
+def test_an_engine_that_hangs_is_not_operational(
+    api: FlaskClient, lab: GridLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging = replace(lab.snapshot, wall_ms=lab.snapshot.wall_ms - 60_000)
+    monkeypatch.setattr(GridLab, "snapshot", property(lambda _: hanging))
+    answer = answered(api.get("/api/metrics"))
+    assert (answer["stale"], answer["system"]["api_status"]) == (True, "degraded")
 
 
 def test_the_cache_s_own_figures(api: FlaskClient, lab: GridLab) -> None:

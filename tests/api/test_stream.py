@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,9 +16,10 @@ from flask.testing import FlaskClient
 from gridlab.api import Server
 from gridlab.api.errors import ApiError
 from gridlab.api.requests import TOPICS
-from gridlab.api.stream import MOST_STREAMS, Hub, Stream
+from gridlab.api.stream import MOST_STREAMS, POLL_S, Hub, Stream
 from gridlab.app.facade import GridLab
 from gridlab.client import Client
+from gridlab.domain.snapshot import Snapshot, VenueHealth
 
 Event = tuple[str, str, Any]
 
@@ -41,7 +43,9 @@ def events_of(part: bytes) -> list[Event]:
 
 def first_events(stream: Stream, count: int) -> list[Event]:
     found: list[Event] = []
+    deadline = time.monotonic() + 10
     while len(found) < count:
+        assert time.monotonic() < deadline, f"no more was told than {found}"
         found += events_of(next(stream))
     return found
 
@@ -144,6 +148,86 @@ def test_closing_ends_every_stream(lab: GridLab, running: str) -> None:
     assert time.monotonic() - begun < 3
     with pytest.raises(ApiError):
         hub.open(("jobs",), "")
+
+
+def show(monkeypatch: pytest.MonkeyPatch, snapshot: Snapshot) -> None:
+    """Let the engine have published `snapshot`, and nothing since."""
+    monkeypatch.setattr(GridLab, "snapshot", property(lambda _: snapshot))
+
+
+@pytest.mark.parametrize("gone", ["bots", "prices"])
+def test_what_is_gone_is_told(
+    lab: GridLab, hub: Hub, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    reader = hub.open((gone,), "")
+    assert first_events(reader, 1)[0][2][gone]
+    show(monkeypatch, replace(lab.snapshot, **{gone: {}}))
+    told = first_events(reader, 1)
+    while told[-1][1] != "resync":
+        told = first_events(reader, 1)
+    assert not told[-1][2][gone]
+    reader.close()
+
+
+def test_a_stream_opened_while_the_watcher_ends_is_served(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the last pause of its last look the thread still lives, and must go on for this one."""
+    monkeypatch.setattr("gridlab.api.stream.LINGER_S", POLL_S)
+    late: list[Stream] = []
+    pause = hub._pause
+
+    def pause_in_which_a_reader_comes() -> None:
+        pause()
+        if not late:
+            late.append(hub.open(("snapshot",), ""))
+
+    monkeypatch.setattr(hub, "_pause", pause_in_which_a_reader_comes)
+    with hub._news:  # the thread begins to look when this reader is gone
+        hub.open(("jobs",), "").close()
+    deadline = time.monotonic() + 5
+    while not late and time.monotonic() < deadline:
+        time.sleep(0.01)
+    next(late[0])
+    parts = [next(late[0]) for _ in range(3)]
+    assert [event[1] for event in events_of(b"".join(parts))][:2] == ["resync", "snapshot"]
+    late[0].close()
+
+
+def test_the_watcher_ends_without_readers_and_comes_back(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gridlab.api.stream.LINGER_S", POLL_S)
+    hub.open(("snapshot",), "").close()
+    deadline = time.monotonic() + 5
+    while hub._thread is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert hub._thread is None
+    reader = hub.open(("snapshot",), "")
+    assert {topic for _, topic, _ in first_events(reader, 3)} == {"resync", "snapshot"}
+    reader.close()
+
+
+def test_health_is_that_of_the_route(
+    lab: GridLab, client: FlaskClient, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the engine hangs, which publishes nothing, and when a venue's stream is down."""
+    sound = lab.snapshot
+    down = VenueHealth("stale", "silent", sound.wall_ms, sound.wall_ms)
+    hour_ago = replace(sound, wall_ms=sound.wall_ms - 3_600_000)
+    reader = hub.open(("health",), "")
+    ((_, _, begun),) = first_events(reader, 1)
+    assert begun["health"]["ready"] and not begun["health"]["stale"]
+    for shown in (hour_ago, replace(sound, venues=dict.fromkeys(sound.venues, down))):
+        show(monkeypatch, shown)
+        told = first_events(reader, 1)[-1][2]
+        route = client.get("/api/health")
+        assert route.status_code == 503
+        for name in ("ready", "accepts_orders", "stale", "engine_state", "reason"):
+            assert told[name] == route.json[name], name
+        assert not told["ready"] and not told["accepts_orders"]
+        assert told["venues"] == {m: v["state"] for m, v in route.json["venues"].items()}
+    reader.close()
 
 
 @pytest.mark.parametrize("query", ["topics=", "topics=nope", "topics=bots,", "x=1"])

@@ -83,7 +83,8 @@ class ApiStatus(Stamp):
 class Health(Stamp):
     """`/api/health`: `live` answers at all, `ready` has a full picture, `accepts_orders` trades.
 
-    A venue whose stream is silent or not caught up leaves the picture incomplete.
+    A venue whose stream is silent or not caught up leaves the picture incomplete, and an engine
+    that is `stale` has none. What is not ready is answered 503.
     """
 
     live: Literal[True]
