@@ -7,10 +7,9 @@ are kept, and the engine is asked for the newest few only.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass
 from typing import Final
 
 from gridlab.api.requests import MAX_LIMIT
@@ -26,20 +25,25 @@ _MOST_SERIES: Final = 32
 Key = tuple[Market, str, Interval]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Closed:
-    """Texts of a series' latest closed candles, oldest first, without a hole.
+    """Texts of a series' latest closed candles, at most MAX_LIMIT, without a hole.
 
     Args:
+        texts: (open time, JSON), oldest first.
         is_whole: no older candle exists.
     """
 
-    texts: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=MAX_LIMIT))
-    is_whole: bool = False
+    texts: tuple[tuple[int, str], ...]
+    is_whole: bool
 
 
 class CandleTexts:
-    """The candles of one engine as JSON texts; any thread may ask."""
+    """The candles of one engine as JSON texts; any thread may ask.
+
+    The engine may wait for a venue, so no lock is held while it is asked: readers of one series do
+    not wait for another's. Two readers of the same one may both make its texts; either will do.
+    """
 
     def __init__(self, lab: GridLab) -> None:
         self._lab = lab
@@ -52,50 +56,49 @@ class CandleTexts:
         Raises:
             NotFound, InvalidInput: as the engine says.
         """
-        with self._lock:
-            return self._array((market, symbol, interval), limit)
-
-    def _array(self, key: Key, limit: int) -> str:
-        market, symbol, interval = key
-        closed = self._known.get(key)
-        if closed is not None and limit > _NEWEST:
+        key = (market, symbol, interval)
+        known = self._known.get(key)
+        if known is not None and limit > _NEWEST:
             newest = self._lab.klines(symbol, interval, _NEWEST, market)
-            has_enough = len(closed.texts) >= limit - 1 or closed.is_whole
-            if has_enough and _append(closed, newest):
-                self._known.move_to_end(key)
+            closed = _grown(known, newest)
+            if closed is not None and (len(closed.texts) >= limit - 1 or closed.is_whole):
+                self._keep(key, closed)
                 return _joined(closed, newest[-1], limit)
         candles = self._lab.klines(symbol, interval, limit, market)
         if limit > _NEWEST and candles:
-            self._keep(key, candles, limit)
+            self._keep(key, _Closed(_texts(candles[:-1]), is_whole=len(candles) < limit))
         return "[" + ",".join(map(_text, candles)) + "]"
 
-    def _keep(self, key: Key, candles: Sequence[Kline], limit: int) -> None:
-        closed = _Closed(is_whole=len(candles) < limit)
-        closed.texts.extend((candle.open_time_ms, _text(candle)) for candle in candles[:-1])
-        self._known[key] = closed
-        while len(self._known) > _MOST_SERIES:
-            self._known.popitem(last=False)
+    def _keep(self, key: Key, closed: _Closed) -> None:
+        with self._lock:
+            self._known[key] = closed
+            self._known.move_to_end(key)
+            while len(self._known) > _MOST_SERIES:
+                self._known.popitem(last=False)
 
 
-def _append(closed: _Closed, newest: Sequence[Kline]) -> bool:
-    """Add the candles that closed meanwhile; False when what is known does not reach them."""
-    if not closed.texts or not newest:
-        return False
-    last = closed.texts[-1][0]
+def _grown(known: _Closed, newest: Sequence[Kline]) -> _Closed | None:
+    """`known` with the candles that closed meanwhile; None when it does not reach them."""
+    if not known.texts or not newest:
+        return None
+    last = known.texts[-1][0]
     opened = [candle.open_time_ms for candle in newest[:-1]]
     if last not in opened:  # a long silence, or the market's time was put back
-        return False
-    for candle in newest[opened.index(last) + 1 : -1]:
-        if len(closed.texts) == closed.texts.maxlen:
-            closed.is_whole = False
-        closed.texts.append((candle.open_time_ms, _text(candle)))
-    return True
+        return None
+    more = newest[opened.index(last) + 1 : -1]
+    if not more:
+        return known
+    texts = (*known.texts, *_texts(more))
+    return _Closed(texts[-MAX_LIMIT:], known.is_whole and len(texts) <= MAX_LIMIT)
+
+
+def _texts(candles: Sequence[Kline]) -> tuple[tuple[int, str], ...]:
+    return tuple((candle.open_time_ms, _text(candle)) for candle in candles)
 
 
 def _joined(closed: _Closed, latest: Kline, limit: int) -> str:
     start = max(0, len(closed.texts) - limit + 1)
-    texts = [text for _, text in islice(closed.texts, start, None)]
-    return "[" + ",".join((*texts, _text(latest))) + "]"
+    return "[" + ",".join((*(text for _, text in closed.texts[start:]), _text(latest))) + "]"
 
 
 def _text(candle: Kline) -> str:

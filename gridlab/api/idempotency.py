@@ -26,7 +26,7 @@ REPLAYED: Final = "Idempotency-Replayed"
 REMEMBER_S: Final = 24 * 3600.0
 #: Keys that are remembered; beyond them the oldest answered one is forgotten first.
 MOST_KEYS: Final = 10_000
-#: Requests that may run at once under a key.
+#: Requests that may run at once under keys.
 MOST_RUNNING: Final = 100
 #: Bytes of answers that are remembered in all.
 MOST_BYTES: Final = 16 * 1024 * 1024
@@ -56,12 +56,14 @@ class Repeats:
         self._lock = threading.Lock()
         self._wait_s = wait_s
         self._bytes = 0
+        self._running = 0
 
     def before(self) -> Response | None:
         """The first answer again, for a repeated request; None for one that is to run.
 
         Raises:
-            ApiError: the key is malformed, belongs to another request, or the first one still runs.
+            ApiError: the key is malformed, belongs to another request, the first one still runs, or
+                too many requests do.
         """
         key = request.environ.get("HTTP_IDEMPOTENCY_KEY")
         if key is None or request.method in ("GET", "HEAD", "OPTIONS"):
@@ -76,7 +78,8 @@ class Repeats:
                 entry = None
             if entry is None:
                 self._make_room()
-                entry = self._entries[key] = _Entry(fingerprint, monotonic_s())
+                self._entries[key] = _Entry(fingerprint, monotonic_s())
+                self._running += 1
                 g.idempotency = key
                 return None
         if entry.fingerprint != fingerprint:
@@ -93,6 +96,7 @@ class Repeats:
             entry.status, entry.body = reply.status_code, reply.get_data()
             entry.headers = [(n, v) for n, v in reply.headers if n in _KEPT_HEADERS]
             self._bytes += len(entry.body)
+            self._running -= 1
             entry.done.set()
 
     def _again(self, entry: _Entry) -> Response:
@@ -110,16 +114,15 @@ class Repeats:
 
     def _make_room(self) -> None:
         """Forget the oldest answered keys; running ones must stay, or they would run twice."""
-        running = 0
+        if self._running >= MOST_RUNNING:
+            raise ApiError(503, "idempotency_full", code="busy", headers={"Retry-After": "5"})
+        if len(self._entries) < MOST_KEYS and self._bytes < MOST_BYTES:
+            return
         for key, entry in list(self._entries.items()):
-            if len(self._entries) < MOST_KEYS and self._bytes < MOST_BYTES:
-                break
             if entry.done.is_set():
                 self._forget(key)
-            else:
-                running += 1
-        if running > MOST_RUNNING or len(self._entries) >= MOST_KEYS:
-            raise ApiError(503, "idempotency_full", code="busy", headers={"Retry-After": "5"})
+            if len(self._entries) < MOST_KEYS and self._bytes < MOST_BYTES:
+                return
 
     def _forget(self, key: str) -> None:
         self._bytes -= len(self._entries.pop(key).body)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
 from flask import Flask, Response
 from flask.testing import FlaskClient
 
-from gridlab.api import Server, create_app, idempotency
+from gridlab.api import Server, candles, create_app, idempotency
 from gridlab.api.answers import MAX_ANSWER_BYTES, bounded
 from gridlab.api.candles import CandleTexts
 from gridlab.api.errors import ApiError, render
 from gridlab.api.idempotency import Repeats
 from gridlab.api.schemas import Candle
 from gridlab.app.facade import GridLab
-from gridlab.domain.market import Interval, Market
+from gridlab.domain.market import Interval, Kline, Market
 
 GRID = {
     "symbol": "ETHUSDT",
@@ -32,7 +35,7 @@ def counted() -> Iterator[tuple[FlaskClient, list[int]]]:
     repeats = Repeats(wait_s=1.0)
     app.before_request(repeats.before)
     gate = threading.Event()
-    app.extensions["gate"] = gate
+    app.extensions.update(gate=gate, repeats=repeats)
     gate.set()
 
     @app.after_request
@@ -143,6 +146,31 @@ def test_what_is_remembered_is_bounded(
     assert len(ran) == 31, "the oldest are forgotten"
 
 
+def test_what_runs_at_once_is_bounded(
+    counted: tuple[FlaskClient, list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, ran = counted
+    app = client.application
+    monkeypatch.setattr(idempotency, "MOST_RUNNING", 2)
+    app.extensions["gate"].clear()
+
+    def ask(key: str) -> int:
+        return app.test_client().post("/change", json={}, headers=keyed(key)).status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        first = [pool.submit(ask, key) for key in ("a", "b")]
+        deadline = time.monotonic() + 5
+        while app.extensions["repeats"]._running < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        refused = client.post("/change", json={}, headers=keyed("c"))
+        app.extensions["gate"].set()
+        assert [one.result(5) for one in first] == [201, 201]
+    assert (refused.status_code, refused.json["error"]["code"]) == (503, "busy")
+    assert refused.headers["Retry-After"] == "5"
+    assert len(ran) == 2, "what was refused did not run"
+    assert ask("c") == 409, "the key is free again: this is the third run's own answer"
+
+
 def test_a_start_is_made_once(lab: GridLab) -> None:
     client = create_app(lab).test_client()
     if "ETHUSDT" in lab.snapshot.bots:
@@ -246,3 +274,35 @@ def test_candle_texts_are_the_candles(lab: GridLab) -> None:
                     break
             want = "[" + ",".join(Candle.of(one).model_dump_json() for one in before) + "]"
             assert got == want
+
+
+def test_a_slow_series_holds_up_no_other(lab: GridLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the live modes the engine may wait many seconds for a venue's answer."""
+    texts, asked, answered = CandleTexts(lab), threading.Event(), threading.Event()
+    klines = GridLab.klines
+
+    def slow_for_ethereum(self: GridLab, symbol: str, *more: Any) -> tuple[Kline, ...]:
+        if symbol == "ETHUSDT":
+            asked.set()
+            assert answered.wait(10)
+        return klines(self, symbol, *more)
+
+    monkeypatch.setattr(GridLab, "klines", slow_for_ethereum)
+    ask = partial(texts.array, interval=Interval.H1, limit=5, market=Market.SPOT)
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            slow = pool.submit(ask, "ETHUSDT")
+            assert asked.wait(5)
+            assert pool.submit(ask, "BTCUSDT").result(5).startswith("[{")
+            assert not slow.done()
+        finally:
+            answered.set()
+        assert slow.result(5).startswith("[{")
+
+
+def test_series_that_are_kept_are_bounded(lab: GridLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candles, "_MOST_SERIES", 2)
+    texts = CandleTexts(lab)
+    for interval in (Interval.M1, Interval.H1, Interval.M1, Interval.M5):
+        texts.array("BTCUSDT", interval, 5, Market.SPOT)
+    assert [key[2] for key in texts._known] == [Interval.M1, Interval.M5], "the latest are kept"
