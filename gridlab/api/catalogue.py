@@ -36,6 +36,7 @@ class Route:
         status: of a good answer.
         errors: statuses beyond those that every route can give.
         refusal: the shape of a 400.
+        unready: the shape of a 503 that the route itself gives.
         example: what to send: the fields of the body, or of the query and the path.
         is_shared: one answer serves every caller while the engine has not published a new step.
         is_tagged: the answer has an ETag and may be answered 304.
@@ -51,6 +52,7 @@ class Route:
     status: int = 200
     errors: tuple[int, ...] = ()
     refusal: Any = schemas.ErrorBody
+    unready: Any = schemas.ErrorBody
     example: Mapping[str, Any] = field(default_factory=dict)
     is_shared: bool = False
     is_tagged: bool = False
@@ -82,6 +84,7 @@ _SYSTEM: Final[dict[str, Route]] = {
         tag="system",
         summary="Live, ready, and how old everything is",
         answer=schemas.Health,
+        unready=schemas.Health,
     ),
     "operation_mode": Route(
         scope=Scope.READ,

@@ -203,12 +203,18 @@ def _responses(rule: Rule, route: Route, models: _Models) -> Json:
     if 202 in statuses - {route.status}:
         found["202"] = _accepted(models)
     for status in sorted(one for one in statuses if one >= 400):
-        shape = route.refusal if status < 500 else ErrorBody
         found[str(status)] = {
             "description": _REASONS[status],
-            "content": {"application/json": {"schema": _refusal(shape, models)}},
+            "content": {"application/json": {"schema": _refusal(_shape(route, status), models)}},
         }
     return dict(sorted(found.items()))
+
+
+def _shape(route: Route, status: int) -> type[BaseModel]:
+    """What the route itself says with this status."""
+    shapes = {500: ErrorBody, 503: route.unready}
+    shape: type[BaseModel] = shapes.get(status, route.refusal)
+    return shape
 
 
 def _success(route: Route, models: _Models) -> Json:
@@ -234,7 +240,7 @@ def _accepted(models: _Models) -> Json:
 
 
 def _refusal(shape: type[BaseModel], models: _Models) -> Json:
-    """What a refusal looks like; security refuses before the route, with the plain error object."""
+    """What a refusal looks like; others than the route refuse with the plain error object."""
     if shape is ErrorBody:
         return models.reference(ErrorBody, "serialization")
     both = (shape, ErrorBody)

@@ -10,12 +10,13 @@ import psutil
 from gridlab.domain.snapshot import Snapshot
 
 _PROCESS = psutil.Process()
+_PROCESS.cpu_percent()  # the first call has nothing to compare with and says 0.0
 
 
 def measure(step_seconds: Sequence[float], snapshot: Snapshot) -> dict[str, object]:
     """JSON-able figures of this moment; None where nothing was measured yet.
 
-    `cpu_percent` is of one core, since the call before this one.
+    `cpu_percent` is of one core, since the call before this one; the first since this was loaded.
     """
     ordered = sorted(step_seconds)
     return {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from flask.testing import FlaskClient
 
 from gridlab.api import Server
 from gridlab.app.facade import GridLab
+from gridlab.domain.snapshot import EngineState
 
 GRID = {
     "symbol": "ETHUSDT",
@@ -201,6 +203,20 @@ def test_documented_endpoints_answer_as_documented(ask: Ask, running: str) -> No
             for error in jsonschema.Draft202012Validator(schema).iter_errors(told)
         ]
     assert not problems, "\n".join(problems)
+
+
+def test_health_that_is_not_ready_answers_as_documented(
+    ask: Ask, lab: GridLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = json.loads(ask("GET", "/api/openapi.json", None)[1])
+    recovering = replace(lab.snapshot, state=EngineState.RECOVERING, reason="the disk is full")
+    monkeypatch.setattr(GridLab, "snapshot", property(lambda _: recovering))
+    status, words = ask("GET", "/api/health", None)
+    assert (status, json.loads(words)["reason"]) == (503, "the disk is full")
+    schema = answer_schema(document, "GET", "/api/health", "503")
+    jsonschema.validate(json.loads(words), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**json.loads(words), "ready": "no"}, schema)
 
 
 @pytest.mark.parametrize("path", ["/", "/test"])

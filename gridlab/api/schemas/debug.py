@@ -22,8 +22,9 @@ class LogEntry(Shape):
 class Performance(Stamp):
     """`/api/debug/performance`; null where nothing was measured yet.
 
-    `cpu_percent` is of one core since the call before; a step is one turn of the engine, from a
-    market event to the last command it caused; `snapshots_per_second` is the mean since the start.
+    `cpu_percent` is of one core since the call before, the first one since GridLab was loaded; a
+    step is one turn of the engine, from a market event to the last command it caused;
+    `snapshots_per_second` is the mean since the start.
     """
 
     cpu_percent: float | None
