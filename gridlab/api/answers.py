@@ -16,7 +16,8 @@ from flask import Response, g, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from gridlab.api.errors import ApiError, render
-from gridlab.api.register import ROUTES
+from gridlab.api.register import ROUTES, scope_of
+from gridlab.api.scopes import Scope
 from gridlab.api.security import new_request_id
 from gridlab.clock import monotonic_s
 from gridlab.errors import Conflict
@@ -31,7 +32,7 @@ _SHARED: Final = frozenset(name for name, route in ROUTES.items() if route.is_sh
 Key = tuple[str, str, str | None, str | None, str | None]
 Headers = Sequence[tuple[str, str]]
 #: Requests with one of these are answered the long way.
-_OWN_WAYS: Final = frozenset({"HTTP_AUTHORIZATION", "HTTP_IF_NONE_MATCH", "HTTP_X_REQUEST_ID"})
+_OWN_WAYS: Final = frozenset({"HTTP_IF_NONE_MATCH", "HTTP_X_REQUEST_ID"})
 #: Of one request and not of its answer.
 _OWN: Final = frozenset({"x-request-id"})
 
@@ -104,8 +105,8 @@ class SharedAnswers:
         """What a request that is alike in all that counts was just given; None when none was.
 
         Host, Origin, language, path and query decide about an answer, so a request that has them
-        from one that passed every check in this step would pass them too. Not for where tokens are
-        asked for: there each request proves itself.
+        from one that passed every check in this step would pass them too, its token apart: that is
+        the caller's to check.
         """
         if environ["REQUEST_METHOD"] != "GET" or not _OWN_WAYS.isdisjoint(environ):
             return None
@@ -142,30 +143,44 @@ class Shortcut:
     """A WSGI application that gives repeated answers without waking Flask, which costs most of all.
 
     Args:
-        app: asked for everything else.
+        app: asked for everything else, and for every refusal.
         shared: the answers of the present step.
+        scope_in: what a request's token gives; None for a wrong one.
         count: told the endpoint and the seconds of each answer given here.
     """
 
     def __init__(
-        self, app: WSGIApplication, shared: SharedAnswers, count: Callable[[str, float], None]
+        self,
+        app: WSGIApplication,
+        shared: SharedAnswers,
+        scope_in: Callable[[WSGIEnvironment], Scope | None],
+        count: Callable[[str, float], None],
     ) -> None:
         self._app = app
         self._shared = shared
+        self._scope_in = scope_in
         self._count = count
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         begun_s = monotonic_s()
-        try:
-            known = self._shared.repeat(environ)
-        except Conflict:  # the engine is not started; the application says so in words
-            known = None
+        known = self._known(environ)
         if known is None:
             return self._app(environ, start_response)
         body, headers, endpoint = known
         start_response("200 OK", [*headers, ("X-Request-Id", new_request_id())])
         self._count(endpoint, monotonic_s() - begun_s)
         return (body,)
+
+    def _known(self, environ: WSGIEnvironment) -> tuple[bytes, Headers, str] | None:
+        """What may be given at once. The token comes first: a wrong one learns of no answer."""
+        given = self._scope_in(environ)
+        if given is None:
+            return None
+        try:
+            known = self._shared.repeat(environ)
+        except Conflict:  # the engine is not started; the application says so in words
+            return None
+        return known if known is not None and given >= scope_of(known[2]) else None
 
 
 def _key(environ: WSGIEnvironment) -> Key:

@@ -86,9 +86,7 @@ class GridLabBlueprint(Blueprint):
 
     def in_front_of(self, app: Flask) -> Callable[..., Any]:
         """What to serve for `app`, which has this blueprint and nothing before it."""
-        if self.tokens is not None:
-            return app
-        return Shortcut(app, self._shared, self._figures.count_repeat)
+        return Shortcut(app, self._shared, self.guard.scope_in, self._figures.count_repeat)
 
     def _before(self) -> FlaskResponse | None:
         """Refuse, or answer at once what was answered already; None lets the route run."""

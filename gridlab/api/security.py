@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
+from wsgiref.types import WSGIEnvironment
 
 from flask import Response as FlaskResponse
 from flask import g, request
@@ -148,9 +149,13 @@ class Guard:
 
     def shown_scope(self) -> Scope | None:
         """What the request's token gives; ADMIN where none is asked for, None for a wrong one."""
+        return self.scope_in(request.environ)
+
+    def scope_in(self, environ: WSGIEnvironment) -> Scope | None:
+        """`shown_scope` of a request that Flask has not seen."""
         if self._tokens is None:
             return Scope.ADMIN
-        kind, _, shown = str(request.environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
+        kind, _, shown = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
         return self._tokens.scope_of(shown.strip()) if kind.lower() == "bearer" else None
 
     def _check_token(self, tokens: Tokens) -> None:
