@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from gridlab.agents.restraint import Restraint
 from gridlab.domain.commands import CancelOrder, Command
 from gridlab.domain.events import Event
 from gridlab.domain.market import Instrument, Market
 from gridlab.domain.snapshot import Recovery
-from gridlab.errors import BugError, InvalidInput
+from gridlab.errors import BugError, InvalidInput, NotFound
 from gridlab.grid.engine import Grid, Phase
 from gridlab.grid.lifecycle import Order
 
@@ -71,6 +72,25 @@ class Bot:
         if not self.halted:
             self.halted = words
             log.critical("bot %s on %s is halted: %s", self.run, self.symbol, words)
+
+    @contextmanager
+    def halting_if_unlisted(self) -> Iterator[None]:
+        """Halt the bot, and raise nothing, when its venue does not list its symbol any more.
+
+        A bot that is over has nothing to be found there any more, and is filed.
+        """
+        try:
+            yield
+        except NotFound as error:
+            if self.is_over:
+                self.is_filed = True
+                log.warning("bot %s is over and not read any more: %s", self.run, error)
+                return
+            self.halt(
+                f"{error} any more: {self.symbol} was removed there, or this account may not trade "
+                "it. Look at the venue for what is left of its orders and holdings, and cancel and "
+                "sell them by hand; should it be listed again, restart GridLab and the bot goes on"
+            )
 
     def handle(self, event: Event) -> tuple[Command, ...]:
         """The grid's commands; none, and the bot halted, when the event contradicts what is known.
