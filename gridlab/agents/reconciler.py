@@ -10,7 +10,7 @@ of it (the bot halts). Foreign orders are reported and never touched.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol, runtime_checkable
 
@@ -19,10 +19,11 @@ from gridlab.clock import Clock
 from gridlab.domain.account import Position
 from gridlab.domain.events import Event, OrderFilled, PositionReported
 from gridlab.domain.market import Market
-from gridlab.domain.orders import OrderReport
+from gridlab.domain.orders import OrderReport, Trade
 from gridlab.errors import ExchangeUnavailable
 from gridlab.exchange.base import Exchange, FuturesExchange, VenueEvent
-from gridlab.grid.reconcile import differences, strangers
+from gridlab.grid.lifecycle import Order, OrderState
+from gridlab.grid.reconcile import differences, forgotten, strangers
 from gridlab.money import ZERO, text
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ class Reconciler:
         self.foreign: dict[tuple[Market, str], tuple[OrderReport, ...]] = {}
         self._ghosts: dict[tuple[Market, str], frozenset[str]] = {}
         self._shortfalls: dict[str, tuple[tuple[Decimal, int], int]] = {}
+        self._unknown_since_ms: dict[str, dict[str, int]] = {}
 
     async def compare(self, bot: Bot, venue: Exchange, known: Callable[[], frozenset[str]]) -> None:
         """Read account, trades and orders of `bot` and post what differs, trades first.
@@ -102,18 +104,63 @@ class Reconciler:
         for trade in trades:
             self._tell(OrderFilled(trade.time_ms, trade))
         open_now = {r.client_id: r for r in await venue.open_orders(bot.symbol)}
-        for order in tuple(bot.grid.live_orders()):
-            report = open_now.get(order.client_id)
-            if report is None and order.may_be_live:
-                report = await venue.query(bot.symbol, order.client_id)
-            if report is not None:
-                for event in differences(order, report, trades):
-                    self._post(bot.run, event)
+        await self._compare_orders(bot, venue, open_now, trades)
         if trades:
             bot.watermark = max(bot.watermark, trades[-1].trade_id)
         self._judge(bot, position)
         bot.is_filed = may_be_filed(bot, self._clock.now_ms())
         self._note_strangers((bot.market, bot.symbol), open_now.values(), known())
+
+    async def _compare_orders(
+        self,
+        bot: Bot,
+        venue: Exchange,
+        open_now: Mapping[str, OrderReport],
+        trades: Sequence[Trade],
+    ) -> None:
+        """Post what differs of each order, and end those that the venue has forgotten."""
+        began_ms, unknown = self._clock.now_ms(), []
+        for order in tuple(bot.grid.live_orders()):
+            report = open_now.get(order.client_id)
+            if report is None and order.may_be_live:
+                report = await venue.query(bot.symbol, order.client_id)
+                if report is None and order.state is OrderState.OPEN:
+                    unknown.append(order)
+            if report is not None:
+                for event in differences(order, report, trades):
+                    self._post(bot.run, event)
+        self._end_forgotten(bot, venue, unknown, trades, began_ms)
+
+    def _end_forgotten(
+        self,
+        bot: Bot,
+        venue: Exchange,
+        unknown: Iterable[Order],
+        trades: Sequence[Trade],
+        asked_from_ms: int,
+    ) -> None:
+        """End the open orders that the venue has not known for longer than a reading may lag.
+
+        Law 2 for orders that were there: two comparisons at least, further apart than the horizon,
+        and none between them that found the order.
+        """
+        now_ms = self._clock.now_ms()
+        before = self._unknown_since_ms.get(bot.run, {})
+        since_ms = {order.client_id: before.get(order.client_id, now_ms) for order in unknown}
+        self._unknown_since_ms[bot.run] = since_ms
+        for order in unknown:
+            proven_from_ms = since_ms[order.client_id] + venue.unseen_horizon_ms
+            if order.client_id not in before or asked_from_ms < proven_from_ms:
+                continue
+            for event in forgotten(order, trades, now_ms):
+                log.warning(
+                    "the %s venue does not know order %s any more, which was open and is not: it "
+                    "counts as ended with %s traded",
+                    bot.market,
+                    order.client_id,
+                    text(order.filled),
+                )
+                self._post(bot.run, event)
 
     async def look_up(self, bot: Bot, venue: Exchange, client_id: str) -> None:
         """Compare one order with the venue and post what differs; silent if it cannot be read."""
