@@ -17,7 +17,7 @@ from typing import Protocol, runtime_checkable
 from gridlab.agents.bot import Bot
 from gridlab.clock import Clock
 from gridlab.domain.account import Position
-from gridlab.domain.events import Event, OrderFilled, PositionReported
+from gridlab.domain.events import Event, FundingPaid, OrderFilled, PositionReported
 from gridlab.domain.market import Market
 from gridlab.domain.orders import OrderReport, Trade
 from gridlab.errors import ExchangeUnavailable
@@ -28,12 +28,18 @@ from gridlab.money import ZERO, text
 
 log = logging.getLogger(__name__)
 
-#: Trades of a run are sought from so long before its start: the clocks need not agree exactly.
-FLOOR_MARGIN_MS = 60_000
+#: Trades of a run are sought from so long before its start by our clock, which need not be right:
+#: one that is kept in local time, or was not set yet, is hours off the venue's.
+FLOOR_MARGIN_MS = 86_400_000
 #: A bot that is over is read for so long after; a venue books funding some time after it was due.
 FILE_AFTER_MS = 120_000
 #: Funding is paid once in hours, and to ask for it is dear.
 FUNDING_EVERY_MS = 60_000
+#: A payment may be booked so long after one that was read already.
+FUNDING_LATE_MS = 60_000
+#: Funding may be charged on a position that was opened so long after it was due.
+#: Source: Binance, introduction to funding rates: a deviation of 15 seconds.
+FUNDING_DEVIATION_MS = 15_000
 #: Equal readings of a position that is too small before it is believed.
 READINGS = 3
 
@@ -67,6 +73,7 @@ class Reconciler:
     """Compares bots with their venues.
 
     Args:
+        bots: every run, by its name; read whenever runs are compared with each other.
         post: takes an event for the grid of a run.
         tell: takes a venue's event, and finds the run that it belongs to.
 
@@ -76,10 +83,12 @@ class Reconciler:
 
     def __init__(
         self,
+        bots: Mapping[str, Bot],
         post: Callable[[str, Event], None],
         tell: Callable[[VenueEvent], None],
         clock: Clock,
     ) -> None:
+        self._bots = bots
         self._post = post
         self._tell = tell
         self._clock = clock
@@ -224,15 +233,27 @@ class Reconciler:
         return position
 
     async def _book_funding(self, bot: Bot, venue: FuturesExchange) -> None:
-        """Post what was paid since the run began; the grid takes each payment once.
+        """Post what was paid since the run first traded, unless another run has booked it.
 
-        A minute is read again each time, because a venue may book late.
+        The first trade is the venue's own moment, as those of the payments are; ours may be before
+        or after it. A minute is read again each time, because a venue may book late.
         """
-        after_ms = max(bot.grid.started_ms - 1, bot.funding_ms - FLOOR_MARGIN_MS)
+        if bot.first_trade_ms is None:
+            return  # it never held anything that is paid for
+        begun_ms = bot.first_trade_ms - FUNDING_DEVIATION_MS
+        after_ms = max(begun_ms - 1, bot.funding_ms - FUNDING_LATE_MS)
         for paid in await venue.funding(bot.symbol, after_ms):
             bot.funding_ms = max(bot.funding_ms, paid.time_ms)
-            if not bot.is_over or paid.time_ms <= bot.grid.updated_ms:
+            is_late = bot.is_over and paid.time_ms > bot.grid.updated_ms
+            if not is_late and not self._is_of_another(bot, paid):
+                bot.payments.add(paid.funding_id)
                 self._post(bot.run, paid)
+
+    def _is_of_another(self, bot: Bot, paid: FundingPaid) -> bool:
+        return any(
+            other is not bot and other.symbol == bot.symbol and paid.funding_id in other.payments
+            for other in self._bots.values()
+        )
 
     def _judge(self, bot: Bot, position: Position | None) -> None:
         """Halt a bot whose position is smaller than its books say, reading after reading.

@@ -107,7 +107,7 @@ class Trader:
         self._idle = asyncio.Event()
         self._idle.set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._reconciler = Reconciler(self.post, self.on_venue_event, clock)
+        self._reconciler = Reconciler(self.bots, self.post, self.on_venue_event, clock)
 
     # --- what the rest of the engine asks for -----------------------------------------------------
 

@@ -130,7 +130,7 @@ class Floored(Venue):
     """A venue whose account has a past."""
 
     async def trade_floor(self, symbol: str, since_ms: int) -> int:
-        return 41 if since_ms == START_MS - 60_000 else -1
+        return 41 if since_ms == START_MS - 86_400_000 else -1
 
 
 class Desk:
