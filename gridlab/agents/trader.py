@@ -181,7 +181,19 @@ class Trader:
         """Tell the grid of `symbol`, if it waits for it, that a cycle has passed."""
         for bot in self.bots.values():
             if bot.symbol == symbol and bot.is_driven and bot.grid.wants_replan:
-                self.post(bot.run, Replan(self.clock.now_ms(), price))
+                self.post(bot.run, Replan(self._cycle_ms(bot), price))
+
+    def _cycle_ms(self, bot: Bot) -> int:
+        """The moment of the bot's next cycle.
+
+        A grid takes a moment that is not later than its last cycle for a repeat, as a replay that
+        goes on tells it. At a real venue it means that the machine's clock was set back before
+        this start, and the slots may not wait until it has caught up.
+        """
+        now_ms = self.clock.now_ms()
+        if not self.venue_of(bot).unseen_horizon_ms:
+            return now_ms
+        return max(now_ms, bot.grid.replanned_ms + 1)
 
     def post(self, run: str, event: Event) -> None:
         """Put an event in the inbox; it is handled by the loop's next turn."""

@@ -179,7 +179,7 @@ class BinanceAccount(ABC):
         return self._outcome(change, symbol, client_id)
 
     async def query(self, symbol: str, client_id: str) -> OrderReport | None:
-        """What the venue knows of this id; None when it says that it never saw it."""
+        """What the venue knows of this id; None when it never saw it, or has forgotten it."""
         return await self._find(symbol, {"origClientOrderId": client_id})
 
     async def find_order(self, symbol: str, order_id: str) -> OrderReport | None:
