@@ -1,20 +1,29 @@
 """The only reader of time.
 
-Everything that needs "now" or "later" is handed a `Clock`. `SystemClock` is the wall clock;
-`ManualClock` stands still until someone moves it, so that a year of market time costs only the
-work done in it and a test decides what time it is. Times are integer UTC milliseconds.
+Everything that needs "now" or "later" is handed a `Clock`. `SystemClock` is the machine's, and is
+never set; `ManualClock` stands still until someone moves it, so that a year of market time costs
+only the work done in it and a test decides what time it is. Times are integer UTC milliseconds.
 """
 
 from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
 from gridlab.errors import BugError
+
+log = logging.getLogger(__name__)
+
+#: A sleeper looks at the time at least so often, because asyncio's timers stand still while the
+#: machine is suspended.
+LONGEST_NAP_S = 1.0
+#: The wall clock may differ by so much more than before until it counts as having been set.
+STEP_MS = 1_000
 
 
 class Clock(Protocol):
@@ -29,15 +38,57 @@ class Clock(Protocol):
         ...
 
 
-class SystemClock:
-    """The machine's clock."""
+def wall_ms() -> int:
+    """The wall clock, which may be set at any moment: to speak with code that reads it too."""
+    return time.time_ns() // 1_000_000
+
+
+def _elapsed_ms() -> int:
+    """Milliseconds since the machine started, those in suspend included; nobody can set them."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+
+class _SteadyTime:
+    """The wall clock's time at this object's making, carried on by what has elapsed since."""
+
+    def __init__(self) -> None:
+        self._offset_ms = wall_ms() - _elapsed_ms()
+        self._known_step_ms = 0
 
     def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
+        return self._offset_ms + _elapsed_ms()
+
+    def watch(self) -> None:
+        """Tell when the wall clock has been set since the last look."""
+        step_ms = wall_ms() - self.now_ms()
+        if abs(step_ms - self._known_step_ms) >= STEP_MS:
+            self._known_step_ms = step_ms
+            log.warning(
+                "this machine's clock was set and is %+d ms off the time that GridLab keeps; "
+                "timers, ages and orders are not touched, and a restart takes the new time over",
+                step_ms,
+            )
+
+
+#: One for the whole process, so that any two of its times can be compared.
+_steady = _SteadyTime()
+
+
+class SystemClock:
+    """The machine's time, which never leaps: not back, and forward only over a suspend.
+
+    It is the wall clock's time of this process's start plus what has elapsed since. So a clock that
+    is set, by hand or by the network, neither stops a timer nor ends a wait that proves something
+    (law 2); it is logged. How far the venue's clock is ahead is measured against this one.
+    """
+
+    def now_ms(self) -> int:
+        return _steady.now_ms()
 
     async def sleep_until(self, time_ms: int) -> None:
-        while (left := time_ms - self.now_ms()) > 0:
-            await asyncio.sleep(left / 1000)
+        while (left_ms := time_ms - self.now_ms()) > 0:
+            await asyncio.sleep(min(left_ms / 1000, LONGEST_NAP_S))
+            _steady.watch()
 
 
 class MarketTime:

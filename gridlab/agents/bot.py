@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from gridlab.agents.restraint import Restraint
 from gridlab.domain.commands import CancelOrder, Command
-from gridlab.domain.events import Event
+from gridlab.domain.events import Event, FundingPaid, OrderFilled
 from gridlab.domain.market import Instrument, Market
 from gridlab.domain.snapshot import Recovery
-from gridlab.errors import BugError, InvalidInput
+from gridlab.errors import BugError, InvalidInput, NotFound
 from gridlab.grid.engine import Grid, Phase
 from gridlab.grid.lifecycle import Order
 
@@ -27,6 +28,8 @@ class Bot:
         watermark: trades up to this id are known to be booked; reads ask for later ones.
         funding_ms: funding up to this moment is known to be booked.
         funding_read_ms: when funding was last asked for.
+        first_trade_ms: the venue's time of the first trade; None before there was one.
+        payments: ids of the funding that is booked here, or about to be.
         is_filed: it is over and was compared with the venue once more after that.
         rules: the venue's rules that the grid was last told.
         restraint: what the venue lately refused for want of funds or room.
@@ -44,6 +47,8 @@ class Bot:
         self.watermark = -1
         self.funding_ms = -1
         self.funding_read_ms = -1
+        self.first_trade_ms: int | None = None
+        self.payments: set[str] = set()
         self.is_filed = False
         self.recovery: Recovery | None = None
         self.rules: Instrument | None = None
@@ -72,6 +77,25 @@ class Bot:
             self.halted = words
             log.critical("bot %s on %s is halted: %s", self.run, self.symbol, words)
 
+    @contextmanager
+    def halting_if_unlisted(self) -> Iterator[None]:
+        """Halt the bot, and raise nothing, when its venue does not list its symbol any more.
+
+        A bot that is over has nothing to be found there any more, and is filed.
+        """
+        try:
+            yield
+        except NotFound as error:
+            if self.is_over:
+                self.is_filed = True
+                log.warning("bot %s is over and not read any more: %s", self.run, error)
+                return
+            self.halt(
+                f"{error} any more: {self.symbol} was removed there, or this account may not trade "
+                "it. Look at the venue for what is left of its orders and holdings, and cancel and "
+                "sell them by hand; should it be listed again, restart GridLab and the bot goes on"
+            )
+
     def handle(self, event: Event) -> tuple[Command, ...]:
         """The grid's commands; none, and the bot halted, when the event contradicts what is known.
 
@@ -82,8 +106,17 @@ class Bot:
         except (BugError, InvalidInput, ArithmeticError) as error:
             self.halt(str(error) or type(error).__name__)
             return ()
+        self._note(event)
         self.note_cancels(commands)
         return commands
+
+    def _note(self, event: Event) -> None:
+        """Keep when the first trade was, and which payments are booked."""
+        if isinstance(event, OrderFilled):
+            time_ms = event.trade.time_ms
+            self.first_trade_ms = min(time_ms, self.first_trade_ms or time_ms)
+        elif isinstance(event, FundingPaid):
+            self.payments.add(event.funding_id)
 
     def note_cancels(self, commands: Iterable[Command]) -> None:
         for command in commands:

@@ -10,29 +10,36 @@ of it (the bot halts). Foreign orders are reported and never touched.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol, runtime_checkable
 
 from gridlab.agents.bot import Bot
 from gridlab.clock import Clock
 from gridlab.domain.account import Position
-from gridlab.domain.events import Event, OrderFilled, PositionReported
+from gridlab.domain.events import Event, FundingPaid, OrderFilled, PositionReported
 from gridlab.domain.market import Market
-from gridlab.domain.orders import OrderReport
+from gridlab.domain.orders import OrderReport, Trade
 from gridlab.errors import ExchangeUnavailable
 from gridlab.exchange.base import Exchange, FuturesExchange, VenueEvent
-from gridlab.grid.reconcile import differences, strangers
+from gridlab.grid.lifecycle import Order, OrderState
+from gridlab.grid.reconcile import differences, forgotten, strangers
 from gridlab.money import ZERO, text
 
 log = logging.getLogger(__name__)
 
-#: Trades of a run are sought from so long before its start: the clocks need not agree exactly.
-FLOOR_MARGIN_MS = 60_000
+#: Trades of a run are sought from so long before its start by our clock, which need not be right:
+#: one that is kept in local time, or was not set yet, is hours off the venue's.
+FLOOR_MARGIN_MS = 86_400_000
 #: A bot that is over is read for so long after; a venue books funding some time after it was due.
 FILE_AFTER_MS = 120_000
 #: Funding is paid once in hours, and to ask for it is dear.
 FUNDING_EVERY_MS = 60_000
+#: A payment may be booked so long after one that was read already.
+FUNDING_LATE_MS = 60_000
+#: Funding may be charged on a position that was opened so long after it was due.
+#: Source: Binance, introduction to funding rates: a deviation of 15 seconds.
+FUNDING_DEVIATION_MS = 15_000
 #: Equal readings of a position that is too small before it is believed.
 READINGS = 3
 
@@ -66,6 +73,7 @@ class Reconciler:
     """Compares bots with their venues.
 
     Args:
+        bots: every run, by its name; read whenever runs are compared with each other.
         post: takes an event for the grid of a run.
         tell: takes a venue's event, and finds the run that it belongs to.
 
@@ -75,16 +83,19 @@ class Reconciler:
 
     def __init__(
         self,
+        bots: Mapping[str, Bot],
         post: Callable[[str, Event], None],
         tell: Callable[[VenueEvent], None],
         clock: Clock,
     ) -> None:
+        self._bots = bots
         self._post = post
         self._tell = tell
         self._clock = clock
         self.foreign: dict[tuple[Market, str], tuple[OrderReport, ...]] = {}
         self._ghosts: dict[tuple[Market, str], frozenset[str]] = {}
         self._shortfalls: dict[str, tuple[tuple[Decimal, int], int]] = {}
+        self._unknown_since_ms: dict[str, dict[str, int]] = {}
 
     async def compare(self, bot: Bot, venue: Exchange, known: Callable[[], frozenset[str]]) -> None:
         """Read account, trades and orders of `bot` and post what differs, trades first.
@@ -102,18 +113,63 @@ class Reconciler:
         for trade in trades:
             self._tell(OrderFilled(trade.time_ms, trade))
         open_now = {r.client_id: r for r in await venue.open_orders(bot.symbol)}
-        for order in tuple(bot.grid.live_orders()):
-            report = open_now.get(order.client_id)
-            if report is None and order.may_be_live:
-                report = await venue.query(bot.symbol, order.client_id)
-            if report is not None:
-                for event in differences(order, report, trades):
-                    self._post(bot.run, event)
+        await self._compare_orders(bot, venue, open_now, trades)
         if trades:
             bot.watermark = max(bot.watermark, trades[-1].trade_id)
         self._judge(bot, position)
         bot.is_filed = may_be_filed(bot, self._clock.now_ms())
         self._note_strangers((bot.market, bot.symbol), open_now.values(), known())
+
+    async def _compare_orders(
+        self,
+        bot: Bot,
+        venue: Exchange,
+        open_now: Mapping[str, OrderReport],
+        trades: Sequence[Trade],
+    ) -> None:
+        """Post what differs of each order, and end those that the venue has forgotten."""
+        began_ms, unknown = self._clock.now_ms(), []
+        for order in tuple(bot.grid.live_orders()):
+            report = open_now.get(order.client_id)
+            if report is None and order.may_be_live:
+                report = await venue.query(bot.symbol, order.client_id)
+                if report is None and order.state is OrderState.OPEN:
+                    unknown.append(order)
+            if report is not None:
+                for event in differences(order, report, trades):
+                    self._post(bot.run, event)
+        self._end_forgotten(bot, venue, unknown, trades, began_ms)
+
+    def _end_forgotten(
+        self,
+        bot: Bot,
+        venue: Exchange,
+        unknown: Iterable[Order],
+        trades: Sequence[Trade],
+        asked_from_ms: int,
+    ) -> None:
+        """End the open orders that the venue has not known for longer than a reading may lag.
+
+        Law 2 for orders that were there: two comparisons at least, further apart than the horizon,
+        and none between them that found the order.
+        """
+        now_ms = self._clock.now_ms()
+        before = self._unknown_since_ms.get(bot.run, {})
+        since_ms = {order.client_id: before.get(order.client_id, now_ms) for order in unknown}
+        self._unknown_since_ms[bot.run] = since_ms
+        for order in unknown:
+            proven_from_ms = since_ms[order.client_id] + venue.unseen_horizon_ms
+            if order.client_id not in before or asked_from_ms < proven_from_ms:
+                continue
+            for event in forgotten(order, trades, now_ms):
+                log.warning(
+                    "the %s venue does not know order %s any more, which was open and is not: it "
+                    "counts as ended with %s traded",
+                    bot.market,
+                    order.client_id,
+                    text(order.filled),
+                )
+                self._post(bot.run, event)
 
     async def look_up(self, bot: Bot, venue: Exchange, client_id: str) -> None:
         """Compare one order with the venue and post what differs; silent if it cannot be read."""
@@ -177,15 +233,27 @@ class Reconciler:
         return position
 
     async def _book_funding(self, bot: Bot, venue: FuturesExchange) -> None:
-        """Post what was paid since the run began; the grid takes each payment once.
+        """Post what was paid since the run first traded, unless another run has booked it.
 
-        A minute is read again each time, because a venue may book late.
+        The first trade is the venue's own moment, as those of the payments are; ours may be before
+        or after it. A minute is read again each time, because a venue may book late.
         """
-        after_ms = max(bot.grid.started_ms - 1, bot.funding_ms - FLOOR_MARGIN_MS)
+        if bot.first_trade_ms is None:
+            return  # it never held anything that is paid for
+        begun_ms = bot.first_trade_ms - FUNDING_DEVIATION_MS
+        after_ms = max(begun_ms - 1, bot.funding_ms - FUNDING_LATE_MS)
         for paid in await venue.funding(bot.symbol, after_ms):
             bot.funding_ms = max(bot.funding_ms, paid.time_ms)
-            if not bot.is_over or paid.time_ms <= bot.grid.updated_ms:
+            is_late = bot.is_over and paid.time_ms > bot.grid.updated_ms
+            if not is_late and not self._is_of_another(bot, paid):
+                bot.payments.add(paid.funding_id)
                 self._post(bot.run, paid)
+
+    def _is_of_another(self, bot: Bot, paid: FundingPaid) -> bool:
+        return any(
+            other is not bot and other.symbol == bot.symbol and paid.funding_id in other.payments
+            for other in self._bots.values()
+        )
 
     def _judge(self, bot: Bot, position: Position | None) -> None:
         """Halt a bot whose position is smaller than its books say, reading after reading.

@@ -98,11 +98,14 @@ async def _undelivered(trader: Trader) -> list[tuple[str, OrderRequest]]:
                     pending.append((entry.stream, command.request))
     absent = []
     for run, request in pending:
-        venue = trader.venue_of(trader.bots[run])
+        bot = trader.bots[run]
+        venue = trader.venue_of(bot)
         if venue.unseen_horizon_ms:
             trader.doubt(run, request.client_id, "the process ended before an answer was stored")
-        elif await venue.query(request.symbol, request.client_id) is None:
-            absent.append((run, request))
+            continue
+        with bot.halting_if_unlisted():
+            if await venue.query(request.symbol, request.client_id) is None:
+                absent.append((run, request))
     for run, order in _in_doubt(trader):
         trader.doubt(run, order.client_id, "still unknown when the process ended")
     return absent

@@ -107,7 +107,7 @@ class Trader:
         self._idle = asyncio.Event()
         self._idle.set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._reconciler = Reconciler(self.post, self.on_venue_event, clock)
+        self._reconciler = Reconciler(self.bots, self.post, self.on_venue_event, clock)
 
     # --- what the rest of the engine asks for -----------------------------------------------------
 
@@ -181,7 +181,19 @@ class Trader:
         """Tell the grid of `symbol`, if it waits for it, that a cycle has passed."""
         for bot in self.bots.values():
             if bot.symbol == symbol and bot.is_driven and bot.grid.wants_replan:
-                self.post(bot.run, Replan(self.clock.now_ms(), price))
+                self.post(bot.run, Replan(self._cycle_ms(bot), price))
+
+    def _cycle_ms(self, bot: Bot) -> int:
+        """The moment of the bot's next cycle.
+
+        A grid takes a moment that is not later than its last cycle for a repeat, as a replay that
+        goes on tells it. At a real venue it means that the machine's clock was set back before
+        this start, and the slots may not wait until it has caught up.
+        """
+        now_ms = self.clock.now_ms()
+        if not self.venue_of(bot).unseen_horizon_ms:
+            return now_ms
+        return max(now_ms, bot.grid.replanned_ms + 1)
 
     def post(self, run: str, event: Event) -> None:
         """Put an event in the inbox; it is handled by the loop's next turn."""
@@ -308,13 +320,15 @@ class Trader:
         venue = self.venue_of(bot)
         outcome = await venue.cancel(command.symbol, command.client_id)
         if not isinstance(outcome, Accepted):
-            await self._reconciler.look_up(bot, venue, command.client_id)
+            with bot.halting_if_unlisted():
+                await self._reconciler.look_up(bot, venue, command.client_id)
 
     async def _resolve(self, run: str, client_id: str, sent_ms: int) -> None:
         bot = self.bots[run]
         resolver = Resolver(self.venue_of(bot), self.clock)
-        for event in await resolver.resolve(bot, client_id, sent_ms):
-            self.post(run, event)
+        with bot.halting_if_unlisted():
+            for event in await resolver.resolve(bot, client_id, sent_ms):
+                self.post(run, event)
 
     async def _read_rules(self, bot: Bot) -> None:
         """After a refusal by a rule: tell the grid the rules if they are not what it believes."""
@@ -333,7 +347,8 @@ class Trader:
     async def reconcile(self, market: Market | None = None) -> None:
         """Compare every driven bot with its venue and post what differs; foreign orders are left.
 
-        Cancels whose order is still there are asked again.
+        Cancels whose order is still there are asked again. A bot whose symbol is no longer listed
+        is halted, and the others are compared all the same.
 
         Args:
             market: compare only the bots of one market.
@@ -343,16 +358,15 @@ class Trader:
         """
         for bot in self._to_compare():
             if market in (None, bot.market):
-                try:
+                with bot.halting_if_unlisted():
                     await self._reconciler.compare(bot, self.venue_of(bot), self._known_ids)
-                except NotFound as error:  # delisted: this bot ends here, the others go on
-                    bot.halt(str(error))
                 self.repeat_cancels(bot)
 
     async def check_accounts(self) -> None:
         """Read settings, funding and positions of futures bots; raises as `reconcile` does."""
         for bot in self._to_compare():
-            await self._reconciler.check_account(bot, self.venue_of(bot))
+            with bot.halting_if_unlisted():
+                await self._reconciler.check_account(bot, self.venue_of(bot))
 
     def _to_compare(self) -> list[Bot]:
         return [

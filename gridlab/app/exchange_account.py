@@ -20,7 +20,7 @@ from gridlab.clock import Clock
 from gridlab.domain.account import Position
 from gridlab.domain.market import Balance, Market
 from gridlab.domain.orders import ClientId, OrderReport, Trade
-from gridlab.errors import ExchangeUnavailable
+from gridlab.errors import ExchangeUnavailable, NotFound
 from gridlab.exchange.base import FuturesExchange
 
 log = logging.getLogger(__name__)
@@ -157,5 +157,13 @@ class ExchangeAccount:
             for bot in self._trader.bots.values()
             if bot.market is Market.FUTURES and bot.started
         }
-        found = await asyncio.gather(*(venue.position(symbol) for symbol in sorted(symbols)))
-        self._positions = tuple(position for position in found if position.quantity)
+        found = await asyncio.gather(*(_position(venue, symbol) for symbol in sorted(symbols)))
+        self._positions = tuple(p for p in found if p is not None and p.quantity)
+
+
+async def _position(venue: FuturesExchange, symbol: str) -> Position | None:
+    """What is held of `symbol`; None when the venue does not list it any more."""
+    try:
+        return await venue.position(symbol)
+    except NotFound:
+        return None

@@ -41,13 +41,14 @@ class OrderType(StrEnum):
 
 
 class VenueStatus(StrEnum):
-    """An order's state in the venue's words."""
+    """An order's state in the venue's words, and `FORGOTTEN` in ours."""
 
     NEW = "new"
     PARTIALLY_FILLED = "partially_filled"
     FILLED = "filled"
     CANCELED = "canceled"
     EXPIRED = "expired"
+    FORGOTTEN = "forgotten"  # it was there, is provably open no more, and the venue knows no end
 
     @property
     def is_open(self) -> bool:

@@ -69,6 +69,9 @@ Sink: TypeAlias = Callable[[VenueEvent], None]
 class Exchange(Protocol):
     """One account on one market of one venue.
 
+    Whatever is read raises `ExchangeUnavailable` when the venue gives no usable answer, and
+    `NotFound` when it is about a symbol that the venue does not list, or no longer.
+
     Attributes:
         unseen_horizon_ms: how long after sending an unseen request can still take effect. Zero
             for a venue inside this process; `recvWindow + 10 s` for Binance.
@@ -90,7 +93,7 @@ class Exchange(Protocol):
         ...
 
     async def query(self, symbol: str, client_id: str) -> OrderReport | None:
-        """What the venue knows of this id; None when it says that it never saw it."""
+        """What the venue knows of this id; None when it never saw it, or has forgotten it."""
         ...
 
     async def open_orders(self, symbol: str) -> tuple[OrderReport, ...]:

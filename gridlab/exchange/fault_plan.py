@@ -12,6 +12,8 @@ from gridlab.errors import InvalidInput
 
 #: How long a venue may work on a request that it has taken in (Binance gives up after 10 s).
 ENGINE_LIMIT_MS = 10_000
+#: A venue knows an order for so long after its end, at least (Binance for days).
+FORGOTTEN_AFTER_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class FaultPlan:
         stale_read: `query` says None of an order that exists, while it may still be on its way.
         failed_read: any read raises `ExchangeUnavailable`.
         venue_cancel: for each order that rests: the venue ends it, within `max_venue_cancel_ms`.
+        forgotten_order: for each order that ended untraded: `query` does not know it any more, from
+            `FORGOTTEN_AFTER_MS` after its end.
         recv_window_ms: a request that travels longer is refused.
         timeout_ms: when a caller without an answer gives up.
 
@@ -79,6 +83,7 @@ class FaultPlan:
     stale_read: float = 0.0
     failed_read: float = 0.0
     venue_cancel: float = 0.0
+    forgotten_order: float = 0.0
     recv_window_ms: int = 5_000
     timeout_ms: int = 10_000
     max_reply_delay_ms: int = 15_000
@@ -115,7 +120,12 @@ class FaultPlan:
             stale_read=_draw_rate(random, 0.5),
             failed_read=_draw_rate(random, 0.3),
             venue_cancel=_draw_rate(random, 0.05),
+            forgotten_order=_draw_rate(random, 1.0),
         )
+
+    def forgets(self, client_id: str) -> bool:
+        """Whether the venue forgets that order after it ended untraded; always the same answer."""
+        return Random(f"{self.seed}:{client_id}").random() < self.forgotten_order
 
     def draw_fate(self, random: Random) -> RequestFate:
         """The fate of the next request; always takes the same number of draws."""

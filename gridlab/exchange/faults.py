@@ -6,7 +6,8 @@ One seed decides every fault, so a schedule that broke something is a number to 
 not do is break the venue's promises, which recovery rests on: a request that arrives after its
 receive window is refused, one that arrived takes at most `ENGINE_LIMIT_MS` more, and so nothing
 takes effect `unseen_horizon_ms` after it was sent; an event may be dropped from the stream, but its
-fill or end can always be found by `trades` and `query`. Knows no trader and no grid.
+fill can always be found by `trades`, and its end by `query`, unless the order ended untraded long
+ago. Knows no trader and no grid.
 """
 
 from __future__ import annotations
@@ -33,7 +34,13 @@ from gridlab.exchange.base import (
     Unknown,
     VenueEvent,
 )
-from gridlab.exchange.fault_plan import ENGINE_LIMIT_MS, FaultPlan, RequestFate, draw_delay
+from gridlab.exchange.fault_plan import (
+    ENGINE_LIMIT_MS,
+    FORGOTTEN_AFTER_MS,
+    FaultPlan,
+    RequestFate,
+    draw_delay,
+)
 
 _Action: TypeAlias = Callable[[], Awaitable[Outcome]]
 
@@ -211,11 +218,19 @@ class FaultyExchange:
         """What the venue knows; a stale None only while the id may still be on its way."""
         self._fail_read("query")
         report = await self._inner.query(symbol, client_id)
+        if report is not None and self._is_forgotten(report):
+            return None
         if report is not None and self._happens(self.plan.stale_read):
             sent_ms = self._sent_ms.get((symbol, client_id))
             if sent_ms is not None and self._clock.now_ms() < sent_ms + self.unseen_horizon_ms:
                 return None
         return report
+
+    def _is_forgotten(self, report: OrderReport) -> bool:
+        if report.status.is_open or report.executed:
+            return False
+        is_old = self._clock.now_ms() >= report.updated_ms + FORGOTTEN_AFTER_MS
+        return is_old and self.plan.forgets(report.client_id)
 
     async def open_orders(self, symbol: str) -> tuple[OrderReport, ...]:
         self._fail_read("open_orders")

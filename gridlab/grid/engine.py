@@ -36,7 +36,7 @@ from gridlab.domain.events import (
     StopRequested,
 )
 from gridlab.domain.market import Market
-from gridlab.domain.orders import INITIAL_BUY, ClientId, Side
+from gridlab.domain.orders import INITIAL_BUY, ClientId, Side, VenueStatus
 from gridlab.domain.plan import Severity
 from gridlab.errors import InvariantError
 from gridlab.grid import errand, shifting, stopping, trading
@@ -51,9 +51,9 @@ from gridlab.money import exact
 
 __all__ = ["REMEMBERED_DEAD_ORDERS", "Grid", "Phase"]
 
-#: Orders that were refused or proved absent and are remembered, so that a later trade of one of
-#: them is noticed as the contradiction that it is. Older ones are forgotten; a venue has answered
-#: by then.
+#: Orders that were refused, proved absent or forgotten by the venue, and are remembered so that a
+#: later trade of one of them is noticed as the contradiction that it is. Of older ones a venue has
+#: told everything by then.
 REMEMBERED_DEAD_ORDERS = 1000
 
 
@@ -70,7 +70,7 @@ class Grid(State):
     def __init__(self, *, audit: bool = True) -> None:
         super().__init__()
         self.audit = audit
-        self._dead: OrderedDict[str, OrderState] = OrderedDict()
+        self._dead: OrderedDict[str, str] = OrderedDict()
         self._funding_ids: set[str] = set()
 
     # --- the one entrance -------------------------------------------------------------------------
@@ -193,6 +193,8 @@ class Grid(State):
         if order is not None:
             order.end(event.executed)
             order.reason = f"{event.status} by the venue"
+            if event.status is VenueStatus.FORGOTTEN:
+                self._bury(order.client_id, event.status)
             self._settle(order, event.time_ms)
 
     def _filled(self, event: OrderFilled) -> None:
@@ -256,9 +258,7 @@ class Grid(State):
         if not order.is_settled:
             return
         if order.state in (OrderState.REJECTED, OrderState.ABSENT):
-            self._dead[order.client_id] = order.state
-            while len(self._dead) > REMEMBERED_DEAD_ORDERS:
-                self._dead.popitem(last=False)
+            self._bury(order.client_id, order.state)
         place = self._place_of(order.client_id)
         assert place is not None
         place.order = None
@@ -268,6 +268,12 @@ class Grid(State):
             trading.slot_settled(self, place, order, time_ms)
         if self.phase is Phase.STOPPING:
             stopping.try_finish(self, time_ms)
+
+    def _bury(self, client_id: str, state: str) -> None:
+        """Remember an order of which a later trade would be a contradiction."""
+        self._dead[client_id] = state
+        while len(self._dead) > REMEMBERED_DEAD_ORDERS:
+            self._dead.popitem(last=False)
 
     # --- people, time, and what else a venue says -------------------------------------------------
 

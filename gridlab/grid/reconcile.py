@@ -5,8 +5,10 @@ Pure: two pictures in, events out. The ways they can differ, all of them:
 * the venue has trades that we have not booked  ->  `OrderFilled`, before anything else;
 * the venue holds an order open that we think is on its way or lost  ->  `OrderAccepted`;
 * the venue ended an order that we think is live  ->  `OrderEnded`;
-* the venue does not know an order that we think is live  ->  nothing here: absence needs proof over
-  time, which is the resolver's work;
+* the venue does not know an order that it never confirmed  ->  nothing here: absence needs proof
+  over time, which is the resolver's work;
+* the venue does not know an order any more that was open  ->  `forgotten`, once it has said so over
+  more than the time in which it may contradict itself;
 * the venue has an open order with our prefix that no run of ours holds  ->  a *ghost*: reported,
   and the account needs a person;
 * the venue has open orders of other people  ->  *foreign*: reported, never touched.
@@ -17,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from gridlab.domain.events import Event, OrderAccepted, OrderEnded, OrderFilled
-from gridlab.domain.orders import ClientId, OrderReport, Trade
+from gridlab.domain.orders import ClientId, OrderReport, Trade, VenueStatus
 from gridlab.grid.lifecycle import Order, OrderState
 
 
@@ -36,6 +38,22 @@ def differences(order: Order, report: OrderReport, trades: Iterable[Trade]) -> I
         return
     yield OrderAccepted(report.created_ms, report.client_id, report.order_id)
     yield OrderEnded(report.updated_ms, report.client_id, report.status, report.executed)
+
+
+def forgotten(order: Order, trades: Iterable[Trade], time_ms: int) -> Iterator[Event]:
+    """The end of an open order that the venue has stopped to know, with what was booked of it.
+
+    Nothing while a trade of it is not booked yet: that comes first.
+
+    Source: USD-M forgets orders that ended untraded after three days, spot archives them after 90;
+    the test networks are wiped from time to time.
+    """
+    unbooked = any(
+        trade.client_id == order.client_id and trade.trade_id not in order.trades
+        for trade in trades
+    )
+    if order.state is OrderState.OPEN and not unbooked:
+        yield OrderEnded(time_ms, order.client_id, VenueStatus.FORGOTTEN, order.filled)
 
 
 def strangers(

@@ -55,6 +55,7 @@ class Control:
             "/speed": self.speed,
             "/instrument": self.instrument,
             "/order/cancel": self.cancel,
+            "/delist": self.delist,
             "/faults": self._runner.post,
             "/funding": self.funding,
         }
@@ -104,6 +105,12 @@ class Control:
         if ended is None or isinstance(ended, Rejected):
             raise NotFound(f"{client_id or number} is not open on {venue.market} {symbol}")
         return order_row(ended)
+
+    async def delist(self, document: Document) -> Any:
+        """`{"venue":, "symbol":}`: the market is removed, with every open order on it."""
+        venue, symbol = self._place(document)
+        venue.delist(symbol)
+        return {"symbol": symbol}
 
     async def funding(self, document: Document) -> Any:
         if self._futures is None:

@@ -27,6 +27,7 @@ from gridlab.twin import depth
 from gridlab.twin.depth import Levels
 from gridlab.twin.faults import TwinFaults
 from gridlab.twin.news import (
+    EXCHANGE_CANCELED,
     UNFILLED_FOK,
     UNFILLED_IOC,
     BalanceNews,
@@ -76,6 +77,7 @@ class Venue:
         self.market: Market = paper.market
         self.mark_source: Callable[[str], Mark | None] | None = None
         self._tapes = dict(tapes)
+        self._delisted: set[str] = set()
         self._clock = clock
         self._faults = faults
         self._log = OrdersLog()
@@ -294,10 +296,16 @@ class Venue:
     # -- what streams are made from -------------------------------------------------------------
 
     def symbols(self) -> Iterable[str]:
-        return tuple(self._tapes)
+        return tuple(symbol for symbol in self._tapes if self.has(symbol))
 
     def has(self, symbol: str) -> bool:
-        return symbol in self._tapes
+        return symbol in self._tapes and symbol not in self._delisted
+
+    def delist(self, symbol: str) -> None:
+        """End every open order on `symbol`, and know it no more."""
+        for order in self.open_orders(symbol):
+            self.expire(symbol, order.client_id, EXCHANGE_CANCELED)
+        self._delisted.add(symbol)
 
     def instrument(self, symbol: str) -> Instrument:
         return self.paper.book.instrument(symbol)

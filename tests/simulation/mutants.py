@@ -277,6 +277,13 @@ def overlook_other_settings() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def wait_for_the_end_of_a_forgotten_order() -> Iterator[None]:
+    """An order that the venue does not know any more counts as open for ever."""
+    with patch.object(reconciler, "forgotten", lambda *_: ()):
+        yield
+
+
 MUTANTS: tuple[Callable[[], AbstractContextManager[None]], ...] = (
     resend_with_the_same_id,
     retry_with_a_new_id,
@@ -296,4 +303,5 @@ MUTANTS: tuple[Callable[[], AbstractContextManager[None]], ...] = (
     trust_the_stream_for_the_watermark,
     ignore_changed_rules,
     overlook_other_settings,
+    wait_for_the_end_of_a_forgotten_order,
 )

@@ -160,6 +160,21 @@ def test_other_peoples_orders_are_told_and_left_alone(
     other.http.close()
 
 
+def test_an_engine_starts_though_a_symbol_of_its_bots_was_removed(
+    lab: GridLab, twin: RunningTwin, tmp_path: Path
+) -> None:
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        lab.start_grid(lab.default_spec(symbol, Market.FUTURES))
+        wait_for(lambda s=symbol: lab.snapshot.bots[s].status is BotStatus.RUNNING, "it runs")
+    lab.stop()
+    twin.control("/delist", {"venue": "futures", "symbol": "BTCUSDT"})
+    with on_testnet(tmp_path / "data", twin) as again:
+        assert again.snapshot.state is EngineState.READY
+        assert again.snapshot.bots["BTCUSDT"].status is BotStatus.ERROR
+        assert "not listed on Binance futures" in again.snapshot.bots["BTCUSDT"].reason
+        assert again.snapshot.bots["ETHUSDT"].status is BotStatus.RUNNING
+
+
 def test_a_lost_journal_is_noticed_by_the_venue(
     lab: GridLab, twin: RunningTwin, tmp_path: Path
 ) -> None:

@@ -130,7 +130,7 @@ class Floored(Venue):
     """A venue whose account has a past."""
 
     async def trade_floor(self, symbol: str, since_ms: int) -> int:
-        return 41 if since_ms == START_MS - 60_000 else -1
+        return 41 if since_ms == START_MS - 86_400_000 else -1
 
 
 class Desk:
@@ -480,6 +480,30 @@ def test_a_ghost_is_called_out_when_two_readings_show_it(caplog: pytest.LogCaptu
         assert (await venue.query("AUSDT", "gl-t1-0-9-9")).status.is_open  # type: ignore[union-attr]
 
     play(desk, [spec("AUSDT")], story)
+
+
+def test_slots_are_tried_again_after_a_start_with_a_clock_that_was_set_back() -> None:
+    venue, journal = Venue(CLOCK, "AUSDT", horizon_ms=15_000), Memory()
+    first = Desk(venue, journal=journal)
+    venue.refuse = lambda request: (
+        Rejected("banned", "not sent") if request.type is not OrderType.MARKET else None
+    )
+
+    async def refused() -> None:
+        await first.cycle("AUSDT")
+        assert not await venue.open_orders("AUSDT")
+
+    play(first, [spec("AUSDT")], refused)
+    again = Desk(venue, journal=journal)
+    assert again.clock.now_ms() < first.clock.now_ms()
+    venue.refuse = lambda request: None
+
+    async def placed() -> None:
+        again.trader.replan("AUSDT", Decimal(100))
+        await again.settle()
+        assert len(await venue.open_orders("AUSDT")) == 6
+
+    play(again, [], placed)
 
 
 def test_turns_are_timed_and_told_of() -> None:

@@ -18,11 +18,15 @@ CLOCK = ManualClock(START_MS)
 SPEC = spec("AUSDT", market=Market.FUTURES)
 
 
-def play(story: Callable[[Desk, Futures], Awaitable[None]], *, horizon_ms: int = 0) -> None:
+def play(
+    story: Callable[[Desk, Futures], Awaitable[None]], *, horizon_ms: int = 0, behind_ms: int = 0
+) -> None:
     async def run() -> None:
         venue = Futures(CLOCK, "AUSDT")
         venue.unseen_horizon_ms = horizon_ms
         desk = Desk(venue)
+        if behind_ms:
+            venue._clock = ManualClock(desk.clock.now_ms() - behind_ms)
         await venue.prepare("AUSDT")
         await desk.start(SPEC)
         try:
@@ -137,6 +141,41 @@ def test_funding_of_a_bots_last_moment_is_found_by_the_next_process() -> None:
         await again.end()
 
     asyncio.run(run())
+
+
+def test_funding_right_after_the_purchase_is_booked_though_our_clock_is_ahead() -> None:
+    async def story(desk: Desk, venue: Futures) -> None:
+        (bought,) = await venue.trades("AUSDT")
+        assert bought.time_ms == desk.trader.bot("AUSDT").grid.started_ms - 90_000
+        venue.pay_funding("AUSDT", Decimal("0.003"), "f0", bought.time_ms - 20_000)
+        paid = venue.pay_funding("AUSDT", Decimal("0.001"), "f1", bought.time_ms + 30_000)
+        await read(desk, 3)
+        assert paid is not None and funding_booked(desk) == [paid.amount]
+
+    play(story, behind_ms=90_000)
+
+
+@pytest.mark.parametrize("is_new_process", [False, True], ids=["same process", "new process"])
+def test_funding_between_two_runs_is_booked_by_one_of_them(is_new_process: bool) -> None:
+    async def story(desk: Desk, venue: Futures) -> None:
+        desk.trader.stop_grid("AUSDT", "by hand", StopPolicy.KEEP)
+        await desk.settle()
+        paid = venue.pay_funding("AUSDT", Decimal("0.001"), "f1", desk.clock.now_ms())
+        if is_new_process:
+            await desk.trader.reconcile()
+            await desk.settle()
+        desk.trader.start_grid(SPEC, await venue.instrument("AUSDT"), Decimal(100))
+        await desk.settle()
+        if is_new_process:
+            await desk.end()
+            desk = Desk(venue, journal=desk.journal)
+            await desk.start()
+        await read(desk, 3)
+        assert len(desk.trader.bots) == 2
+        assert paid is not None and funding_booked(desk) == [paid.amount]
+        await desk.end()
+
+    play(story)
 
 
 @pytest.mark.parametrize("way", ["leverage", "margin", "mode"])

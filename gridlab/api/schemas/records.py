@@ -25,6 +25,7 @@ _STATUS: dict[VenueStatus, OrderStatus] = {
     VenueStatus.FILLED: "filled",
     VenueStatus.CANCELED: "cancelled",
     VenueStatus.EXPIRED: "cancelled",
+    VenueStatus.FORGOTTEN: "cancelled",
 }
 
 

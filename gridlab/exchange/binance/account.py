@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from gridlab.domain.market import Balance, FeeSchedule, Instrument, Market
@@ -31,8 +32,15 @@ from gridlab.exchange.binance.endpoints import Endpoints
 from gridlab.exchange.binance.fields import record, rows, whole
 from gridlab.exchange.binance.mapping import RateLimit
 from gridlab.exchange.binance.order_names import OrderNames
-from gridlab.exchange.binance.public import PAGE, RULES_MS, BinancePublic, Ping
-from gridlab.exchange.binance.routes import ACCOUNT
+from gridlab.exchange.binance.public import (
+    PAGE,
+    RULES_MS,
+    UNKNOWN_SYMBOL,
+    BinancePublic,
+    Ping,
+    unlisted,
+)
+from gridlab.exchange.binance.routes import ACCOUNT, Signed
 from gridlab.exchange.binance.transport import (
     NOT_SENT,
     Change,
@@ -171,7 +179,7 @@ class BinanceAccount(ABC):
         return self._outcome(change, symbol, client_id)
 
     async def query(self, symbol: str, client_id: str) -> OrderReport | None:
-        """What the venue knows of this id; None when it says that it never saw it."""
+        """What the venue knows of this id; None when it never saw it, or has forgotten it."""
         return await self._find(symbol, {"origClientOrderId": client_id})
 
     async def find_order(self, symbol: str, order_id: str) -> OrderReport | None:
@@ -180,8 +188,7 @@ class BinanceAccount(ABC):
 
     async def open_orders(self, symbol: str) -> tuple[OrderReport, ...]:
         """Every open order of the account on `symbol`, other people's included, oldest first."""
-        payload = await self._transport.ask(self._routes.open, {"symbol": symbol})
-        return self._reports(payload)
+        return self._reports(await self.ask_about(symbol, self._routes.open))
 
     async def all_open_orders(self) -> tuple[OrderReport, ...]:
         """The open orders of every symbol, oldest first; weight 80 on spot, 40 on futures."""
@@ -253,6 +260,22 @@ class BinanceAccount(ABC):
         """
         return await self.public.instrument(symbol, refresh=refresh)
 
+    async def ask_about(
+        self, symbol: str, route: Signed, params: Mapping[str, str] = MappingProxyType({})
+    ) -> Any:
+        """The payload of a read in the account's name about one symbol.
+
+        Raises:
+            NotFound: the venue does not list the symbol, or no longer.
+            ExchangeUnavailable: no usable answer.
+        """
+        try:
+            return await self._transport.ask(route, {"symbol": symbol, **params})
+        except VenueRefused as error:
+            if error.code in UNKNOWN_SYMBOL:
+                raise unlisted(symbol, self.market) from None
+            raise
+
     # -- what the markets do differently ---------------------------------------------------------
 
     @abstractmethod
@@ -314,7 +337,7 @@ class BinanceAccount(ABC):
 
     async def _find(self, symbol: str, by: Mapping[str, str]) -> OrderReport | None:
         try:
-            payload = await self._transport.ask(self._routes.query, {"symbol": symbol, **by})
+            payload = await self.ask_about(symbol, self._routes.query, by)
         except VenueRefused as error:
             if error.code in _NO_SUCH_ORDER[self.market]:
                 return None
@@ -322,8 +345,8 @@ class BinanceAccount(ABC):
         return mapping.order_report(payload, self.market)
 
     async def _history_from(self, symbol: str, order_id: str) -> tuple[OrderReport, ...]:
-        params = {"symbol": symbol, "orderId": order_id, "limit": str(PAGE)}
-        return self._reports(await self._transport.ask(self._routes.history, params))
+        params = {"orderId": order_id, "limit": str(PAGE)}
+        return self._reports(await self.ask_about(symbol, self._routes.history, params))
 
     def _reports(self, payload: Any) -> tuple[OrderReport, ...]:
         found = mapping.order_reports(payload, self.market)
@@ -335,8 +358,8 @@ class BinanceAccount(ABC):
         self, symbol: str, where: Mapping[str, str], limit: int
     ) -> list[tuple[int, Mapping[str, Any]]]:
         """(id, row) of one answer about trades, ascending."""
-        params = {"symbol": symbol, "limit": str(limit), **where}
-        payload = await self._transport.ask(self._routes.trades, params)
+        params = {"limit": str(limit), **where}
+        payload = await self.ask_about(symbol, self._routes.trades, params)
         name = f"{self.market} trades {symbol}"
         page = [(whole(record(row, name), "id", name), row) for row in rows(payload, name)]
         return sorted(page, key=lambda entry: entry[0])

@@ -22,7 +22,7 @@ from typing import Any
 import aiohttp
 from binance import AsyncClient
 
-from gridlab.clock import SystemClock
+from gridlab.clock import wall_ms
 from gridlab.errors import InvalidInput
 from gridlab.exchange.binance.endpoints import Endpoints
 from gridlab.exchange.binance.routes import Route, Service, Signed
@@ -138,8 +138,8 @@ class Client(AsyncClient):  # type: ignore[misc]  # the library has no type info
         if is_signed or route.is_change:
             _check(data)
         if is_signed and venue_now_ms is not None:
-            # Nothing is awaited between this and the library's reading of it.
-            self.timestamp_offset = venue_now_ms - SystemClock().now_ms()
+            # The library reads the wall clock; nothing is awaited between this and its reading.
+            self.timestamp_offset = venue_now_ms - wall_ms()
         if route.service is Service.SPOT:
             work = self._request_api(route.method, route.path, is_signed, data=data)
         elif route.service is Service.FUTURES:

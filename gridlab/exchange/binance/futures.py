@@ -6,9 +6,6 @@ binds every symbol and other people's bots too. Margin type and leverage are set
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from gridlab.domain.account import FuturesSettings, MarginType, Position, PositionMode
 from gridlab.domain.events import FundingPaid
 from gridlab.domain.market import Balance, FeeSchedule, Market
@@ -30,7 +27,6 @@ from gridlab.exchange.binance.routes import (
     SET_MARGIN_TYPE,
     START_LISTEN_KEY,
     SYMBOL_CONFIG,
-    Signed,
 )
 from gridlab.exchange.binance.transport import NOT_SENT, Change, Done, SignedTransport
 from gridlab.money import ZERO, text
@@ -125,7 +121,7 @@ class BinanceFutures(BinanceAccount):
             settings = await self._settings(symbol)
         else:
             settings = known[1]
-        payload = await self._transport.ask(POSITION, {"symbol": symbol})
+        payload = await self.ask_about(symbol, POSITION)
         found = account_mapping.position(payload, symbol, settings, ZERO, self.venue_now_ms())
         if found.mark_price > ZERO:
             return found
@@ -166,12 +162,11 @@ class BinanceFutures(BinanceAccount):
         found: dict[str, FundingPaid] = {}
         while True:
             params = {
-                "symbol": symbol,
                 "incomeType": "FUNDING_FEE",
                 "startTime": str(start_ms),
                 "limit": str(PAGE),
             }
-            payload = await self._transport.ask(INCOME, params)
+            payload = await self.ask_about(symbol, INCOME, params)
             page = account_mapping.funding(payload, symbol)
             found.update((paid.funding_id, paid) for paid in page if paid.time_ms > after_ms)
             if len(rows(payload, "income")) < PAGE or not page or page[-1].time_ms <= start_ms:
@@ -181,8 +176,7 @@ class BinanceFutures(BinanceAccount):
 
     async def fees(self, symbol: str) -> FeeSchedule:
         """The account's own rates on `symbol`, paid in quote."""
-        payload = await self._transport.ask(self._routes.fees, {"symbol": symbol})
-        return account_mapping.futures_fees(payload)
+        return account_mapping.futures_fees(await self.ask_about(symbol, self._routes.fees))
 
     async def permissions(self) -> Permissions:
         """What the account may do on futures."""
@@ -257,7 +251,7 @@ class BinanceFutures(BinanceAccount):
         return None
 
     async def _settings(self, symbol: str) -> SymbolSettings:
-        payload = await self._ask_symbol(SYMBOL_CONFIG, symbol)
+        payload = await self.ask_about(symbol, SYMBOL_CONFIG)
         found = account_mapping.symbol_settings(payload, symbol)
         self._known[symbol] = (self._transport.clock.now_ms(), found)
         return found
@@ -268,7 +262,7 @@ class BinanceFutures(BinanceAccount):
         config = record(await self._transport.ask(ACCOUNT_CONFIG, {}), where)
         if not flag(config, "dualSidePosition", where):
             return ""
-        sides = account_mapping.hedged_sides(await self._ask_symbol(POSITION, symbol), symbol)
+        sides = account_mapping.hedged_sides(await self.ask_about(symbol, POSITION), symbol)
         held = f" and holds {' and '.join(sides)} of {symbol}" if sides else ""
         return f"the account is in hedge mode{held}, one-way mode is assumed"
 
@@ -278,10 +272,6 @@ class BinanceFutures(BinanceAccount):
                 f"{words}; close all positions and orders, switch the position mode to one-way at "
                 "the exchange, and start again"
             )
-
-    async def _ask_symbol(self, route: Signed, symbol: str) -> Any:
-        params: Mapping[str, str] = {"symbol": symbol}
-        return await self._transport.ask(route, params)
 
     def _check(self, change: Change, what: str, remedy: str) -> None:
         if isinstance(change, Done):

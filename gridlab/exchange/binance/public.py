@@ -26,7 +26,7 @@ from gridlab.money import ZERO
 #: Rows in one answer, on both markets.
 PAGE = 1000
 RULES_MS = 60_000
-_UNKNOWN_SYMBOL = (-1121, -1122)
+UNKNOWN_SYMBOL = (-1121, -1122)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +149,8 @@ class BinancePublic:
         try:
             return await self._transport.read(route, {"symbol": symbol, **query})
         except VenueRefused as error:
-            if error.code in _UNKNOWN_SYMBOL:
-                raise NotFound(f"{symbol!r} is not listed on Binance {self.market}") from None
+            if error.code in UNKNOWN_SYMBOL:
+                raise unlisted(symbol, self.market) from None
             raise
 
     async def _rules(self, symbol: str) -> Mapping[str, Any]:
@@ -161,11 +161,11 @@ class BinancePublic:
         try:
             await self._fetch_rules(query)
         except VenueRefused as error:
-            if error.code not in _UNKNOWN_SYMBOL:
+            if error.code not in UNKNOWN_SYMBOL:
                 raise
         known = self._entries.get(symbol)
         if known is None:
-            raise NotFound(f"{symbol!r} is not listed on Binance {self.market}")
+            raise unlisted(symbol, self.market)
         return known[1]
 
     async def _fetch_rules(self, query: Mapping[str, str]) -> None:
@@ -178,6 +178,11 @@ class BinancePublic:
             self._entries.clear()
         for name, entry in entries.items():
             self._entries[name] = (now_ms, entry)
+
+
+def unlisted(symbol: str, market: Market) -> NotFound:
+    """What is raised about a symbol that the venue does not have."""
+    return NotFound(f"{symbol!r} is not listed on Binance {market}")
 
 
 def _check_limit(limit: int) -> None:

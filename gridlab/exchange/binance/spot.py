@@ -30,8 +30,7 @@ class BinanceSpot(BinanceAccount):
 
     async def fees(self, symbol: str) -> FeeSchedule:
         """The account's own rates on `symbol`, as if paid in what is received."""
-        payload = await self._transport.ask(self._routes.fees, {"symbol": symbol})
-        return account_mapping.spot_fees(payload)
+        return account_mapping.spot_fees(await self.ask_about(symbol, self._routes.fees))
 
     async def permissions(self) -> Permissions:
         """What the account and, on the real exchange, the key may do."""
