@@ -166,11 +166,18 @@ class Desk:
         """Every path that some method has."""
         return frozenset(path for _, path in self._endpoints)
 
+    def note_request(self, peer: str) -> None:
+        """Count what a client sent, whatever becomes of it."""
+        self._note("requests", peer)
+
+    def note_handshake(self, peer: str) -> None:
+        """Count a socket that a client wants to open, of whichever kind."""
+        self._note("connections", peer)
+
     async def run(self, call: Call) -> Answer:
         """Let a request happen, with the fault that is in store for it."""
         endpoint, world = call.endpoint, self.world
         world.check()
-        world.counters["requests"] += 1
         fault = world.faults.on_request(
             self.market,
             endpoint.method,
@@ -183,7 +190,7 @@ class Desk:
             return LOST
         arrived_ms, weight = world.now_ms(), 0
         try:
-            self._note_ban(call, fault)
+            self._check_throttled(call, fault)
             weight = endpoint.weight_of(call.params)
             self.limits.admit(call.peer, weight, world.wall_ms())
             key = self._checked_key(call)
@@ -212,15 +219,22 @@ class Desk:
 
     # -- before the handler ---------------------------------------------------------------------
 
-    def _note_ban(self, call: Call, fault: RequestFault) -> None:
+    def _note(self, what: str, peer: str) -> None:
+        counters, wall_ms = self.world.counters, self.world.wall_ms()
+        counters[what] += 1
+        if self.limits.is_banned(peer, wall_ms):
+            counters[f"{what}_in_ban"] += 1
+            if self.limits.knows_of_ban(peer, wall_ms):
+                counters[f"{what}_despite_ban"] += 1
+
+    def _check_throttled(self, call: Call, fault: RequestFault) -> None:
+        """Begin the ban or the pause that a fault has in store; a ban that runs takes no other."""
         wall_ms = self.world.wall_ms()
         if self.limits.is_banned(call.peer, wall_ms):
-            self.world.counters["requests_in_ban"] += 1
-            if self.limits.knows_of_ban(call.peer, wall_ms):
-                self.world.counters["requests_despite_ban"] += 1
-        elif fault.ban_ms:
+            return
+        if fault.ban_ms:
             raise self.limits.ban(call.peer, fault.ban_ms, wall_ms)
-        elif fault.throttle_ms:
+        if fault.throttle_ms:
             raise self.limits.throttled(-(-fault.throttle_ms // 1_000))
 
     def _checked_key(self, call: Call) -> str:

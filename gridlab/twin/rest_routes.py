@@ -51,6 +51,8 @@ class RestDoor:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         desk, path = self._desk, request.path
+        if desk is not None:
+            desk.note_request(request.remote or "")
         endpoint = None if desk is None else desk.endpoint(request.method, path)
         if desk is None or endpoint is None:
             return _unknown(request.method, path, desk is not None and path in desk.paths())

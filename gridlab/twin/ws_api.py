@@ -52,14 +52,12 @@ class ApiDoor:
         ]
 
     async def _open(self, request: web.Request) -> web.StreamResponse:
-        peer = request.remote or ""
+        peer, desk = request.remote or "", self.desk
+        desk.note_handshake(peer)
         if not self._sockets.admits(peer):
             return web.Response(status=429, text="Too many connection attempts")
-        world, limits = self.desk.world, self.desk.limits
-        if limits.is_banned(peer, world.wall_ms()):
-            world.counters["connections_in_ban"] += 1
         try:
-            limits.admit(peer, CONNECT_WEIGHT[self.desk.market], world.wall_ms())
+            desk.limits.admit(peer, CONNECT_WEIGHT[desk.market], desk.world.wall_ms())
         except VenueError as error:
             return web.json_response(error.refusal.body(), status=error.status)
         socket = _ApiSocket(self, request)
@@ -89,6 +87,7 @@ class _ApiSocket:
         """Nothing is said before the first request."""
 
     async def heard(self, text: str) -> None:
+        self._desk.note_request(self._peer)
         try:
             request = parse(text)
         except BadRequest as bad:
