@@ -1,8 +1,9 @@
 """The desk: every request's way from what came in to what goes out, for REST and the WebSocket API.
 
 Order of refusals: what the faults have in store, a ban or a full window, the API key, the
-signature, the timestamp, then whatever the endpoint's handler says. Handlers are plain async
-functions of a `TwinRequest`; they know no transport.
+signature, the timestamp, then whatever the endpoint's handler says. What changes something has its
+timestamp looked at once more, just before the engine takes it. Handlers are plain async functions
+of a `TwinRequest`; they know no transport.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from enum import Enum
 from typing import Any, TypeAlias
 
 from gridlab.domain.market import Balance, Market
+from gridlab.twin import futures_refusals
 from gridlab.twin.answers import VenueError, refuse
 from gridlab.twin.faults import RequestFault
 from gridlab.twin.history import History
@@ -202,6 +204,8 @@ class Desk:
                 return self._instead(call, fault)
             if fault.engine_ms:
                 await self._wait(fault.engine_ms)
+            if endpoint.is_order and endpoint.security is Security.SIGNED:
+                self._check_engine_window(call, arrived_ms + fault.travel_ms + fault.engine_ms)
             answer = await self._carried_out(call, fault, key, weight)
         except VenueError as error:
             answer = self._refused(call, error)
@@ -262,21 +266,30 @@ class Desk:
             raise refuse(-1102, "timestamp")
         if not call.is_signed_by(self.world.secret):
             raise refuse(-1022)
-        sent_ms = params.integer("timestamp")
-        if self.market is Market.SPOT and sent_ms > 10**15:
-            sent_ms //= 1_000  # microseconds are taken too
-        asked = params.maybe_decimal("recvWindow")
-        window_ms = Decimal(USUAL_WINDOW_MS) if asked is None else asked
-        if window_ms > LONGEST_WINDOW_MS:
+        if _recv_window_ms(params) > LONGEST_WINDOW_MS:
             raise refuse(-1131)
-        now_ms = max(self.world.now_ms(), at_least_ms)
-        if sent_ms >= self.world.now_ms() + FUTURE_MS:
+        if self._sent_ms(params) >= self.world.now_ms() + FUTURE_MS:
             raise VenueError(
                 -1021,
                 f"Timestamp for this request was {FUTURE_MS}ms ahead of the server's time.",
             )
-        if now_ms - sent_ms > window_ms:
+        if self._is_late(params, at_least_ms):
             raise refuse(-1021)
+
+    def _check_engine_window(self, call: Call, at_least_ms: int) -> None:
+        """The timestamp again; USD-M's engine has a code of its own for who comes too late."""
+        if self._is_late(call.params, at_least_ms):
+            raise refuse(-1021) if self.market is Market.SPOT else futures_refusals.refuse(-5028)
+
+    def _is_late(self, params: Params, at_least_ms: int) -> bool:
+        now_ms = max(self.world.now_ms(), at_least_ms)
+        return now_ms - self._sent_ms(params) > _recv_window_ms(params)
+
+    def _sent_ms(self, params: Params) -> int:
+        sent_ms = params.integer("timestamp")
+        if self.market is Market.SPOT and sent_ms > 10**15:
+            sent_ms //= 1_000  # microseconds are taken too
+        return sent_ms
 
     # -- the handler ----------------------------------------------------------------------------
 
@@ -350,3 +363,8 @@ class Desk:
     async def _wait(self, duration_ms: int) -> None:
         clock = self.world.clock
         await clock.sleep_until(clock.now_ms() + duration_ms)
+
+
+def _recv_window_ms(params: Params) -> Decimal:
+    asked = params.maybe_decimal("recvWindow")
+    return Decimal(USUAL_WINDOW_MS) if asked is None else asked

@@ -150,6 +150,14 @@ class TestFaults:
         assert reply.refusal[0] == -1021
         assert spot.order(origClientOrderId="late").refusal[0] == -2013
 
+    def test_a_slow_engine_looks_at_the_timestamp_again(self, spot: SpotClient) -> None:
+        self.tell(spot, inject="slow_engine", path="/api/v3/order", ms=300, count=2)
+        reply = spot.limit("BUY", "59000", newClientOrderId="slow", recvWindow="200")
+        assert (reply.status, reply.refusal[0]) == (400, -1021)
+        # A read goes to no engine.
+        asked = spot.order(origClientOrderId="slow", recvWindow="200")
+        assert asked.refusal[0] == -2013
+
     def test_a_stale_read_does_not_know_yet(self, spot: SpotClient) -> None:
         spot.limit("BUY", "59000", newClientOrderId="young")
         self.tell(spot, inject="stale_read", path="/api/v3/order", ms=2_000, count=1)
