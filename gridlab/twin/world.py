@@ -190,11 +190,5 @@ class World:
         if market is Market.SPOT:
             spot = PaperBook(instruments, funds, fees=SPOT_FEES)
             return PaperExchange(spot, self.server_clock)
-        margin = {instrument.quote for instrument in instruments.values()}
-        book = FuturesBook(
-            instruments,
-            {asset: amount for asset, amount in funds.items() if asset in margin},
-            fees=FUTURES_FEES,
-            settings=FUTURES_SETTINGS,
-        )
+        book = FuturesBook(instruments, funds, fees=FUTURES_FEES, settings=FUTURES_SETTINGS)
         return PaperFutures(book, self.server_clock)
