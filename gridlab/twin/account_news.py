@@ -75,7 +75,7 @@ def execution_of(news: OrderNews, realized: Decimal = ZERO) -> Execution:
         time_ms=news.time_ms,
         execution_id=news.execution_id,
         is_on_book=order.is_open,
-        expiry_reason=order.expiry_reason,
+        expiry_reason=order.ending.reason,
         stp_mode=extras.stp_mode,
         quote_order_quantity=extras.quote_order_quantity,
         strategy_id=extras.strategy_id,
@@ -85,6 +85,7 @@ def execution_of(news: OrderNews, realized: Decimal = ZERO) -> Execution:
         is_close_position=extras.is_close_position,
         good_till_ms=extras.good_till_ms,
         fill=fill,
+        prevention=order.ending.prevention,
     )
 
 

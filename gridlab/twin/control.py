@@ -194,7 +194,7 @@ def order_row(order: VenueOrder) -> dict[str, Any]:
         "reduce_only": order.extras.is_reduce_only,
         "created_ms": report.created_ms,
         "updated_ms": report.updated_ms,
-        "expiry_reason": order.expiry_reason,
+        "expiry_reason": order.ending.reason,
     }
 
 
