@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from futures_client import FuturesClient
+from live_desk import Desk, over
 from socket_stage import Stage, on_stage
 from spot_client import SpotClient
 
@@ -176,3 +179,39 @@ def test_events_tell_the_newcomer_then_what_was_prevented_then_its_fill() -> Non
         assert "v" not in new and "v" not in trade
 
     on_stage(play)
+
+
+@pytest.mark.parametrize("market", list(Market))
+def test_a_grid_whose_order_expired_in_a_match_books_its_fill_and_places_anew(
+    tmp_path: Path, market: Market
+) -> None:
+    async def story(desk: Desk) -> None:
+        bot = await desk.grid(market)
+        account = desk.twin.account()[market.value]
+        buy = max(
+            (row for row in account["open_orders"] if row["side"] == "buy"),
+            key=lambda row: Decimal(row["price"]),
+        )
+        await desk.fault("partial_fill", fraction="0.5")
+        await asyncio.to_thread(desk.twin.price, "BTCUSDT", buy["price"], market)
+        sold = await asyncio.to_thread(_sell, desk.twin, market)
+        assert sold["status"] == "FILLED"
+        await desk.agree()
+        rows = desk.twin.account()[market.value]["orders"]
+        ended = next(row for row in rows if row["client_id"] == buy["client_id"])
+        assert (ended["status"], ended["executed"] > "0") == ("expired", True)
+        await desk.until(lambda: all(slot.order for slot in bot.grid.slots))
+        await desk.agree()
+
+    with running_twin(symbols=("BTCUSDT",)) as twin:
+        over(twin, tmp_path, story)
+
+
+def _sell(twin: RunningTwin, market: Market) -> Any:
+    """Somebody else with the same account sells at the market."""
+    if market is Market.FUTURES:
+        return FuturesClient(twin.ready, twin.control).order("SELL", "0.005").body
+    client = SpotClient(twin)
+    sold = client.market("SELL", quantity="0.005").body
+    client.http.close()
+    return sold
