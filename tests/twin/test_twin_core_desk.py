@@ -34,6 +34,7 @@ class TestDoor:
             ({}, -2014),
             ({"X-MBX-APIKEY": ""}, -2014),
             ({"X-MBX-APIKEY": "no key!"}, -2014),
+            ({"X-MBX-APIKEY": "short"}, -2014),
             ({"X-MBX-APIKEY": "x" * 64}, -2015),
         ):
             reply = spot.raw("GET", target, headers=headers)
