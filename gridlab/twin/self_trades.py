@@ -3,7 +3,7 @@
 The market is one last price of endless depth, so an order meets what rests on the other side at
 that price or at a better one: the rest of an order that the market filled in part, or one that two
 grids placed against each other. The mode of the order that comes decides; with NONE nothing is
-prevented, and both trade with the market.
+prevented, and both trade with the market. An order that is changed in place is not looked at again.
 
 Source: Binance's spot page "Self Trade Prevention (STP) FAQ"; USD-M "New Order", where the mode
 acts for GTC, IOC and GTD alone.
