@@ -5,12 +5,12 @@ from __future__ import annotations
 import aiohttp
 import httpx
 import pytest
+from socket_stage import Stage, on_stage
+from spot_client import SpotClient
 
 from gridlab.domain.market import Market
 from gridlab.testing.twin import running_twin
 from gridlab.twin.limits import UNDER_WAY_MS
-from tests.twin.socket_stage import Stage, on_stage
-from tests.twin.spot_client import SpotClient
 
 SPOT, FUTURES = Market.SPOT, Market.FUTURES
 PEER = "127.0.0.1"
