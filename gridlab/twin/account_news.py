@@ -8,7 +8,7 @@ USD-M: a fill is told by `TRADE_LITE`, then the account by `ACCOUNT_UPDATE`, the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Protocol
@@ -27,6 +27,7 @@ from gridlab.twin.news import (
 )
 from gridlab.twin.stream_payloads import Digits, Payload
 from gridlab.twin.user_payloads import AccountChange, Execution, Fill
+from gridlab.twin.wire_futures import AssetFigures
 
 #: The reason of changes that a trade made; those are told with the order.
 BY_ORDER = "ORDER"
@@ -74,7 +75,7 @@ def execution_of(news: OrderNews, realized: Decimal = ZERO) -> Execution:
         time_ms=news.time_ms,
         execution_id=news.execution_id,
         is_on_book=order.is_open,
-        expiry_reason=order.expiry_reason,
+        expiry_reason=order.ending.reason,
         stp_mode=extras.stp_mode,
         quote_order_quantity=extras.quote_order_quantity,
         strategy_id=extras.strategy_id,
@@ -84,6 +85,7 @@ def execution_of(news: OrderNews, realized: Decimal = ZERO) -> Execution:
         is_close_position=extras.is_close_position,
         good_till_ms=extras.good_till_ms,
         fill=fill,
+        prevention=order.ending.prevention,
     )
 
 
@@ -125,14 +127,14 @@ class FuturesEvents:
     def margin_call(self, symbol: str, now_ms: int) -> list[Payload]:
         """A `MARGIN_CALL` when a position's margin has just become short; once until it is not."""
         figures = self._figures.position(symbol)
-        balance = figures.isolated_margin if figures.is_isolated else self._cross_balance()
+        balance = figures.isolated_margin if figures.is_isolated else self._cross_balance(symbol)
         if not figures.quantity or figures.maintenance < balance * MARGIN_CALL_SHARE:
             self._warned.discard(symbol)
             return []
         if symbol in self._warned:
             return []
         self._warned.add(symbol)
-        wallet = sum((asset.cross_wallet for asset in self._figures.assets()), ZERO)
+        wallet = sum((asset.cross_wallet for asset in self._margin((symbol,))), ZERO)
         return [payloads.margin_call(figures, self._digits(symbol), wallet, now_ms)]
 
     def _order(self, news: OrderNews, now_ms: int) -> list[Payload]:
@@ -150,7 +152,7 @@ class FuturesEvents:
             payloads.order_trade_update(step, digits, now_ms),
         ]
 
-    def _account(self, symbols: Iterable[str], reason: str, time_ms: int, now_ms: int) -> Payload:
+    def _account(self, symbols: Collection[str], reason: str, time_ms: int, now_ms: int) -> Payload:
         positions = [
             payloads.position_row(
                 self._figures.position(symbol),
@@ -159,7 +161,7 @@ class FuturesEvents:
             )
             for symbol in symbols
         ]
-        change = AccountChange(reason, time_ms, tuple(self._figures.assets()), tuple(positions))
+        change = AccountChange(reason, time_ms, self._margin(symbols), tuple(positions))
         return payloads.account_update(change, now_ms)
 
     def _balance(self, news: BalanceNews, now_ms: int) -> Payload:
@@ -182,10 +184,15 @@ class FuturesEvents:
         )
         return payloads.account_update(change, now_ms)
 
-    def _cross_balance(self) -> Decimal:
+    def _cross_balance(self, symbol: str) -> Decimal:
         return sum(
-            (asset.cross_wallet + asset.cross_unrealized for asset in self._figures.assets()), ZERO
+            (asset.cross_wallet + asset.cross_unrealized for asset in self._margin((symbol,))), ZERO
         )
+
+    def _margin(self, symbols: Iterable[str]) -> tuple[AssetFigures, ...]:
+        """The wallets that these symbols' positions are kept in; others back nothing here."""
+        quotes = {self._rules.finest(symbol).quote for symbol in symbols}
+        return tuple(each for each in self._figures.assets() if each.asset in quotes)
 
     def _digits(self, symbol: str) -> Digits:
         return Digits.of(self._rules.finest(symbol))

@@ -102,6 +102,7 @@ TEXTS: dict[int, str] = {
     -1130: "Data sent for parameter '{}' is not valid.",
     -1131: "recvWindow must be less than 60000",
     -1136: "Invalid newOrderRespType.",
+    -1194: "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.",
     -2011: "Unknown order sent.",
     -2013: "Order does not exist.",
     -2014: "API-key format invalid.",

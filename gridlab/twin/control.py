@@ -29,6 +29,15 @@ from gridlab.twin.world import World
 Document: TypeAlias = Mapping[str, Any]
 Action: TypeAlias = Callable[[Document], Awaitable[Any]]
 
+#: What clients did: everything they sent, every socket they wanted to open.
+CLIENT_COUNTERS = (
+    "requests",
+    "requests_in_ban",
+    "requests_despite_ban",
+    "connections",
+    "connections_in_ban",
+    "connections_despite_ban",
+)
 MARKETS = {"spot": Market.SPOT, "fut": Market.FUTURES, "futures": Market.FUTURES}
 
 
@@ -134,9 +143,7 @@ class Control:
             "has_ended": world.playback.has_ended,
             "faults": world.faults.counters(),
             # Some may have been under way when the ban began; "despite" it came what left later.
-            "requests_in_ban": world.counters["requests_in_ban"],
-            "requests_despite_ban": world.counters["requests_despite_ban"],
-            "requests": world.counters["requests"],
+            **{name: world.counters[name] for name in CLIENT_COUNTERS},
         }
         for market, venue in world.venues.items():
             answer[market.value] = _truth(venue)
@@ -194,7 +201,7 @@ def order_row(order: VenueOrder) -> dict[str, Any]:
         "reduce_only": order.extras.is_reduce_only,
         "created_ms": report.created_ms,
         "updated_ms": report.updated_ms,
-        "expiry_reason": order.expiry_reason,
+        "expiry_reason": order.ending.reason,
     }
 
 

@@ -29,7 +29,7 @@ class FaultKind(StrEnum):
     LOST_REQUEST = "lost_request"  # the connection dies before the venue has read it
     LOST_REPLY = "lost_reply"  # it is carried out and the connection dies
     LATE_REQUEST = "late_request"  # travels for so long before the venue looks at its timestamp
-    SLOW_ENGINE = "slow_engine"  # accepted at the door, carried out so much later
+    SLOW_ENGINE = "slow_engine"  # accepted at the door, matched so much later
     LATE_REPLY = "late_reply"  # the answer takes so long
     DUPLICATED_REQUEST = "duplicated_request"  # the venue gets an order request twice
     STALE_READ = "stale_read"  # a signed read answers as of so long ago

@@ -20,9 +20,9 @@ from gridlab.twin.futures_requests import FOREVER_MS, listed, maybe_member, memb
 from gridlab.twin.futures_state import FuturesState
 from gridlab.twin.news import OrderExtras
 from gridlab.twin.params import Params
+from gridlab.twin.self_trades import EXPIRE_MAKER, STP_MODES
 
 TIMES_IN_FORCE = ("GTC", "IOC", "FOK", "GTX", "GTD")
-STP_MODES = ("NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH")
 CLIENT_ID = r"^[\.A-Z\:/a-z0-9_-]{1,36}$"
 _CLIENT_ID = re.compile(CLIENT_ID)
 LONGEST_ID = 36
@@ -136,7 +136,7 @@ def read_client_id(params: Params, name: str) -> str | None:
 
 def read_stp_mode(params: Params) -> str:
     """What shall happen when the order would meet the account's own."""
-    return maybe_member(params, "selfTradePreventionMode", STP_MODES, -5039) or "EXPIRE_MAKER"
+    return maybe_member(params, "selfTradePreventionMode", STP_MODES, -5039) or EXPIRE_MAKER
 
 
 def _kind(params: Params) -> str:

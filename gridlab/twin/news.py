@@ -50,22 +50,54 @@ class OrderExtras:
 
 
 @dataclass(frozen=True, slots=True)
+class Prevention:
+    """Why an order expired in place of a trade with another of the same account.
+
+    Args:
+        match_id: numbers the trades that were prevented, from 1.
+        quantity: what the order had left, base units.
+        counter_order_id: the other order.
+        price: at which the two would have traded.
+    """
+
+    match_id: int
+    quantity: Decimal
+    counter_order_id: int
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What an order's end is for, where the venue's engine does not know it.
+
+    Args:
+        cancel_id: the id that the request which cancelled it went by.
+        reason: why the venue ended it of its own accord; empty when it did not.
+    """
+
+    cancel_id: str = ""
+    reason: str = ""
+    prevention: Prevention | None = None
+
+
+NO_ENDING = Ending()
+
+
+@dataclass(frozen=True, slots=True)
 class VenueOrder:
     """One order at one moment.
 
     Args:
         quote_executed: price x quantity of all fills so far, quote units.
         fills: its trades, with the ids that the public tape has for them.
-        cancel_id: the id that the request which cancelled it went by.
-        expiry_reason: why the venue ended it of its own accord; empty when it did not.
+        ending: what its end was for, once it ended unfilled.
     """
 
     report: OrderReport
     extras: OrderExtras
     quote_executed: Decimal = ZERO
     fills: tuple[Trade, ...] = ()
-    cancel_id: str = ""
-    expiry_reason: str = ""
+    ending: Ending = NO_ENDING
 
     @property
     def order_id(self) -> int:
@@ -86,7 +118,7 @@ class VenueOrder:
     @property
     def status(self) -> str:
         """The venue's word, such as NEW."""
-        return self.report.status.upper()
+        return "EXPIRED_IN_MATCH" if self.ending.prevention else self.report.status.upper()
 
     @property
     def type_name(self) -> str:
@@ -102,8 +134,8 @@ class OrderNews:
 
     Args:
         order: the order as of this step.
-        execution_type: NEW, TRADE, CANCELED, EXPIRED; REPLACED or AMENDMENT for a change in place;
-            CALCULATED for a trade of a forced liquidation.
+        execution_type: NEW, TRADE, CANCELED, EXPIRED, TRADE_PREVENTION (spot); REPLACED or
+            AMENDMENT for a change in place; CALCULATED for a trade of a forced liquidation.
         execution_id: rises with every step on this market, never repeats.
         trade: of TRADE and CALCULATED.
         cancel_id: of a cancel: the id that the event carries as the client's; else empty.

@@ -13,7 +13,7 @@ from dataclasses import replace
 from gridlab.domain.orders import OrderReport, Trade, VenueStatus
 from gridlab.errors import BugError
 from gridlab.money import ZERO, exact
-from gridlab.twin.news import OrderExtras, VenueOrder
+from gridlab.twin.news import Ending, OrderExtras, VenueOrder
 
 
 class OrdersLog:
@@ -64,8 +64,7 @@ class OrdersLog:
         status: VenueStatus,
         time_ms: int,
         is_open: Callable[[int], bool],
-        cancel_id: str,
-        reason: str,
+        ending: Ending,
     ) -> VenueOrder:
         """An open order ended without being filled.
 
@@ -78,9 +77,7 @@ class OrdersLog:
             if number is not None and not is_open(number):
                 order = self._orders[number]
                 report = replace(order.report, status=status, updated_ms=time_ms)
-                return self._store(
-                    replace(order, report=report, cancel_id=cancel_id, expiry_reason=reason)
-                )
+                return self._store(replace(order, report=report, ending=ending))
         raise BugError(f"the engine ended {client_id}, which no symbol holds open")
 
     def change(self, number: int, report: OrderReport) -> VenueOrder:

@@ -22,7 +22,7 @@ SYMBOL = r"^[\w\-._&&[^a-z]]{1,50}$"
 _NUMBER = re.compile(NUMBER)
 _WHOLE = re.compile(WHOLE)
 _CLIENT_ID = re.compile(CLIENT_ID)
-_SYMBOL = re.compile(r"[\w\-._]{1,50}")
+_SYMBOL = re.compile(r"(?:(?![a-z])[\w\-.]){1,50}")
 
 
 class Params:

@@ -1,12 +1,14 @@
 """The desk: every request's way from what came in to what goes out, for REST and the WebSocket API.
 
 Order of refusals: what the faults have in store, a ban or a full window, the API key, the
-signature, the timestamp, then whatever the endpoint's handler says. Handlers are plain async
-functions of a `TwinRequest`; they know no transport.
+signature, the timestamp, then whatever the endpoint's handler says. What changes something has its
+timestamp looked at once more, just before the engine takes it. Handlers are plain async functions
+of a `TwinRequest`; they know no transport.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -14,6 +16,7 @@ from enum import Enum
 from typing import Any, TypeAlias
 
 from gridlab.domain.market import Balance, Market
+from gridlab.twin import futures_refusals
 from gridlab.twin.answers import VenueError, refuse
 from gridlab.twin.faults import RequestFault
 from gridlab.twin.history import History
@@ -23,6 +26,8 @@ from gridlab.twin.params import Params
 from gridlab.twin.venue import Venue
 from gridlab.twin.world import World
 
+#: What a key looks like; the twin's own may look as its owner likes.
+_KEY = re.compile(r"[A-Za-z0-9]{64}")
 #: A timestamp may be ahead of the venue's time by less than this.
 FUTURE_MS = 1_000
 USUAL_WINDOW_MS = 5_000
@@ -166,11 +171,18 @@ class Desk:
         """Every path that some method has."""
         return frozenset(path for _, path in self._endpoints)
 
+    def note_request(self, peer: str) -> None:
+        """Count what a client sent, whatever becomes of it."""
+        self._note("requests", peer)
+
+    def note_handshake(self, peer: str) -> None:
+        """Count a socket that a client wants to open, of whichever kind."""
+        self._note("connections", peer)
+
     async def run(self, call: Call) -> Answer:
         """Let a request happen, with the fault that is in store for it."""
         endpoint, world = call.endpoint, self.world
         world.check()
-        world.counters["requests"] += 1
         fault = world.faults.on_request(
             self.market,
             endpoint.method,
@@ -183,7 +195,7 @@ class Desk:
             return LOST
         arrived_ms, weight = world.now_ms(), 0
         try:
-            self._note_ban(call, fault)
+            self._check_throttled(call, fault)
             weight = endpoint.weight_of(call.params)
             self.limits.admit(call.peer, weight, world.wall_ms())
             key = self._checked_key(call)
@@ -195,6 +207,8 @@ class Desk:
                 return self._instead(call, fault)
             if fault.engine_ms:
                 await self._wait(fault.engine_ms)
+            if endpoint.is_order and endpoint.security is Security.SIGNED:
+                self._check_engine_window(call, arrived_ms + fault.travel_ms + fault.engine_ms)
             answer = await self._carried_out(call, fault, key, weight)
         except VenueError as error:
             answer = self._refused(call, error)
@@ -212,26 +226,31 @@ class Desk:
 
     # -- before the handler ---------------------------------------------------------------------
 
-    def _note_ban(self, call: Call, fault: RequestFault) -> None:
+    def _note(self, what: str, peer: str) -> None:
+        counters, wall_ms = self.world.counters, self.world.wall_ms()
+        counters[what] += 1
+        if self.limits.is_banned(peer, wall_ms):
+            counters[f"{what}_in_ban"] += 1
+            if self.limits.knows_of_ban(peer, wall_ms):
+                counters[f"{what}_despite_ban"] += 1
+
+    def _check_throttled(self, call: Call, fault: RequestFault) -> None:
+        """Begin the ban or the pause that a fault has in store; a ban that runs takes no other."""
         wall_ms = self.world.wall_ms()
         if self.limits.is_banned(call.peer, wall_ms):
-            self.world.counters["requests_in_ban"] += 1
-            if self.limits.knows_of_ban(call.peer, wall_ms):
-                self.world.counters["requests_despite_ban"] += 1
-        elif fault.ban_ms:
+            return
+        if fault.ban_ms:
             raise self.limits.ban(call.peer, fault.ban_ms, wall_ms)
-        elif fault.throttle_ms:
+        if fault.throttle_ms:
             raise self.limits.throttled(-(-fault.throttle_ms // 1_000))
 
     def _checked_key(self, call: Call) -> str:
         """The API key of who asks; empty where none is needed."""
         if call.endpoint.security is Security.NONE:
             return ""
-        key = call.api_key
-        if not key or not key.isascii() or not key.isalnum():
-            raise refuse(-2014)
+        key = call.api_key or ""
         if key != self.world.key:
-            raise refuse(-2015)
+            raise refuse(-2015 if _KEY.fullmatch(key) else -2014)
         return key
 
     def _check_signed(self, call: Call, at_least_ms: int) -> None:
@@ -248,21 +267,30 @@ class Desk:
             raise refuse(-1102, "timestamp")
         if not call.is_signed_by(self.world.secret):
             raise refuse(-1022)
-        sent_ms = params.integer("timestamp")
-        if self.market is Market.SPOT and sent_ms > 10**15:
-            sent_ms //= 1_000  # microseconds are taken too
-        asked = params.maybe_decimal("recvWindow")
-        window_ms = Decimal(USUAL_WINDOW_MS) if asked is None else asked
-        if window_ms > LONGEST_WINDOW_MS:
+        if _recv_window_ms(params) > LONGEST_WINDOW_MS:
             raise refuse(-1131)
-        now_ms = max(self.world.now_ms(), at_least_ms)
-        if sent_ms >= self.world.now_ms() + FUTURE_MS:
+        if self._sent_ms(params) >= self.world.now_ms() + FUTURE_MS:
             raise VenueError(
                 -1021,
                 f"Timestamp for this request was {FUTURE_MS}ms ahead of the server's time.",
             )
-        if now_ms - sent_ms > window_ms:
+        if self._is_late(params, at_least_ms):
             raise refuse(-1021)
+
+    def _check_engine_window(self, call: Call, at_least_ms: int) -> None:
+        """The timestamp again; USD-M's engine has a code of its own for who comes too late."""
+        if self._is_late(call.params, at_least_ms):
+            raise refuse(-1021) if self.market is Market.SPOT else futures_refusals.refuse(-5028)
+
+    def _is_late(self, params: Params, at_least_ms: int) -> bool:
+        now_ms = max(self.world.now_ms(), at_least_ms)
+        return now_ms - self._sent_ms(params) > _recv_window_ms(params)
+
+    def _sent_ms(self, params: Params) -> int:
+        sent_ms = params.integer("timestamp")
+        if self.market is Market.SPOT and sent_ms > 10**15:
+            sent_ms //= 1_000  # microseconds are taken too
+        return sent_ms
 
     # -- the handler ----------------------------------------------------------------------------
 
@@ -336,3 +364,8 @@ class Desk:
     async def _wait(self, duration_ms: int) -> None:
         clock = self.world.clock
         await clock.sleep_until(clock.now_ms() + duration_ms)
+
+
+def _recv_window_ms(params: Params) -> Decimal:
+    asked = params.maybe_decimal("recvWindow")
+    return Decimal(USUAL_WINDOW_MS) if asked is None else asked

@@ -13,9 +13,10 @@ from typing import Any
 from aiohttp import web
 
 from gridlab.domain.market import Market
+from gridlab.twin import time_unit
 from gridlab.twin.answers import VenueError
 from gridlab.twin.params import Params
-from gridlab.twin.rest import Answer, Call, Desk
+from gridlab.twin.rest import Call, Desk
 from gridlab.twin.signing import is_signature, split_signature
 
 KEY_HEADER = "X-MBX-APIKEY"
@@ -51,12 +52,16 @@ class RestDoor:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         desk, path = self._desk, request.path
+        if desk is not None:
+            desk.note_request(request.remote or "")
         endpoint = None if desk is None else desk.endpoint(request.method, path)
         if desk is None or endpoint is None:
             return _unknown(request.method, path, desk is not None and path in desk.paths())
         query = request.rel_url.raw_query_string
         body = await request.read()
         try:
+            asked = request.headers.get(time_unit.HEADER) if desk.market is Market.SPOT else None
+            is_micro = time_unit.is_microseconds(asked)
             params = Params.of(query, _form(request, body), is_case_blind=self._is_case_blind)
         except VenueError as error:
             return _response(error.status, error.refusal.body(), error.refusal.headers)
@@ -72,7 +77,10 @@ class RestDoor:
         answer = await desk.run(call)
         if answer.is_lost:
             return _cut(request)
-        return _answered(answer)
+        payload = answer.payload
+        if is_micro and answer.status == 200:
+            payload = time_unit.in_microseconds(path, payload)
+        return _response(answer.status, payload, answer.headers)
 
 
 def _form(request: web.Request, body: bytes) -> str:
@@ -86,10 +94,6 @@ def _form(request: web.Request, body: bytes) -> str:
         return body.decode("utf-8")
     except UnicodeDecodeError:
         raise VenueError(-1100, "Illegal characters found in a parameter.") from None
-
-
-def _answered(answer: Answer) -> web.Response:
-    return _response(answer.status, answer.payload, answer.headers)
 
 
 def _response(status: int, payload: Any, headers: Mapping[str, str]) -> web.Response:

@@ -47,7 +47,14 @@ class MarketSockets:
             assert figures is not None, "futures sockets tell the account's figures"
             keyed = KeyedAccount(self.account, world.listen_keys, world.clock, world.now_ms)
             self._futures = FuturesEvents(self._venue, figures)
-        self.streams = StreamDoor(self.hub, world.sockets, world.clock, world.now_ms, account=keyed)
+        self.streams = StreamDoor(
+            self.hub,
+            world.sockets,
+            world.clock,
+            world.now_ms,
+            desk.note_handshake,
+            account=keyed,
+        )
         self.api = ApiDoor(desk, self.account, world.sockets)
         world.sockets.is_limited = world.options.has_limits
         self._venue.subscribe(self._on_news)

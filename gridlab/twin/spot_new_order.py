@@ -27,8 +27,9 @@ from gridlab.twin.answers import (
 )
 from gridlab.twin.news import OrderExtras
 from gridlab.twin.params import Params
+from gridlab.twin.self_trades import STP_MODES
 from gridlab.twin.venue import Venue
-from gridlab.twin.wire_spot import DEFAULT_STP, ORDER_TYPES, STP_MODES
+from gridlab.twin.wire_spot import DEFAULT_STP, ORDER_TYPES
 
 SIDES = ("BUY", "SELL")
 TIMES_IN_FORCE = ("GTC", "IOC", "FOK")

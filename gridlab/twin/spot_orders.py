@@ -1,7 +1,6 @@
 """Spot's order endpoints: place, test, cancel, replace, amend, query, list.
 
-Source: Binance spot pages "Trading endpoints" and "Account endpoints". The account's orders never
-meet each other on this venue, so that no self-trade prevention ever acts.
+Source: Binance spot pages "Trading endpoints" and "Account endpoints".
 """
 
 from __future__ import annotations

@@ -29,8 +29,9 @@ class StreamDoor:
     """Opens the market sockets of one market.
 
     Args:
-        account: who tells the account's events to a listen key; only futures has that here.
         now_ms: the venue's time.
+        on_handshake: told the address of whoever wants to come in.
+        account: who tells the account's events to a listen key; only futures has that here.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class StreamDoor:
         sockets: Sockets,
         clock: Clock,
         now_ms: Callable[[], int],
+        on_handshake: Callable[[str], None],
         *,
         account: KeyedAccount | None = None,
     ) -> None:
@@ -47,6 +49,7 @@ class StreamDoor:
         self.now_ms = now_ms
         self.clock = clock
         self._sockets = sockets
+        self._on_handshake = on_handshake
 
     @property
     def rules(self) -> SocketRules:
@@ -84,7 +87,9 @@ class StreamDoor:
     async def _open(
         self, request: web.Request, route: str, names: list[str], *, is_combined: bool
     ) -> web.StreamResponse:
-        if not self._sockets.admits(request.remote or ""):
+        peer = request.remote or ""
+        self._on_handshake(peer)
+        if not self._sockets.admits(peer):
             return web.Response(status=429, text="Too many connection attempts")
         wanted = [name for name in names if name]
         if route == Route.PRIVATE and (key := request.query.get("listenKey")):

@@ -14,6 +14,7 @@ from decimal import Decimal
 
 from gridlab.domain.market import Balance
 from gridlab.money import ZERO, text
+from gridlab.twin.news import Prevention
 from gridlab.twin.stream_payloads import Digits, Payload, fixed, whole
 from gridlab.twin.wire_futures import AssetFigures, PositionFigures
 
@@ -43,6 +44,7 @@ class Execution:
         quote_executed: price x quantity of all fills so far, quote units.
         execution_id: rises with every event of the market, never repeats.
         expiry_reason: why the venue ended it; empty when it did not.
+        prevention: of an order that expired in place of a trade with the account's own.
     """
 
     symbol: str
@@ -77,6 +79,7 @@ class Execution:
     bids_value: Decimal = ZERO
     asks_value: Decimal = ZERO
     fill: Fill | None = None
+    prevention: Prevention | None = None
 
 
 def execution_report(step: Execution, now_ms: int) -> Payload:
@@ -121,7 +124,23 @@ def execution_report(step: Execution, now_ms: int) -> Payload:
         "V": step.stp_mode,
     }
     told = {"j": step.strategy_id, "J": step.strategy_type, "eR": step.expiry_reason or None}
-    return payload | {key: value for key, value in told.items() if value is not None}
+    payload |= {key: value for key, value in told.items() if value is not None}
+    return payload if step.prevention is None else payload | _prevented(step, step.prevention)
+
+
+def _prevented(step: Execution, prevention: Prevention) -> Payload:
+    """What only an order has that met the account's own."""
+    return {
+        "v": prevention.match_id,
+        "A": fixed(prevention.quantity, 8),
+        "B": fixed(prevention.quantity, 8),
+        "u": 1,
+        "U": prevention.counter_order_id,
+        "Cs": step.symbol,
+        "pl": fixed(prevention.quantity, 8),
+        "pL": fixed(prevention.price, 8),
+        "pY": fixed(prevention.quantity * prevention.price, 8),
+    }
 
 
 def account_position(balances: Iterable[Balance], update_ms: int, now_ms: int) -> Payload:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -18,32 +17,33 @@ from decimal import Decimal
 from gridlab.clock import Clock
 from gridlab.domain.events import OrderAccepted, OrderEnded, OrderFilled
 from gridlab.domain.market import Balance, Instrument, Market
-from gridlab.domain.orders import OrderReport, OrderRequest, Side, Trade, VenueStatus
-from gridlab.errors import Conflict, NotFound
+from gridlab.domain.orders import OrderReport, OrderRequest, OrderType, Side, Trade, VenueStatus
+from gridlab.errors import Conflict
 from gridlab.exchange.base import Accepted, Outcome, RejectCode, Rejected, VenueEvent
 from gridlab.exchange.paper import PaperExchange
 from gridlab.money import ZERO, exact, floor_to
-from gridlab.twin import depth
-from gridlab.twin.depth import Levels
+from gridlab.twin import self_trades
 from gridlab.twin.faults import TwinFaults
+from gridlab.twin.market_side import MarketSide
 from gridlab.twin.news import (
     EXCHANGE_CANCELED,
+    NO_ENDING,
     UNFILLED_FOK,
     UNFILLED_IOC,
     BalanceNews,
     BookNews,
+    Ending,
     Listener,
     MarketNews,
     OrderExtras,
     OrderNews,
+    Prevention,
     RulesNews,
     VenueNews,
     VenueOrder,
 )
-from gridlab.twin.orders_log import OrdersLog
-from gridlab.twin.stream_payloads import Bar, Day, Mark, Printed, Top
+from gridlab.twin.stream_payloads import Printed
 from gridlab.twin.tape import Tape
-from gridlab.twin.widths import WIDTHS
 
 _LETTERS = string.ascii_letters + string.digits
 _EXPIRY = {"IOC": UNFILLED_IOC, "FOK": UNFILLED_FOK}
@@ -51,17 +51,14 @@ _EXPIRY = {"IOC": UNFILLED_IOC, "FOK": UNFILLED_FOK}
 _SMALL_TRADE = 50
 
 
-class Venue:
-    """One market; also what its streams are made from (`stream_hub.MarketSource`).
+class Venue(MarketSide):
+    """One market with the account that trades on it.
 
     Args:
-        paper: the account and its matching engine; its sink becomes this object.
-        tapes: the public side of every symbol.
-        clock: the venue's time.
+        paper: as `MarketSide`; its sink becomes this object.
         faults: asked for partial fills.
 
     Attributes:
-        mark_source: a futures symbol's mark price and funding; None on spot.
         updated_ms: when balances last changed.
         last_execution_id: number of the newest step of any order.
     """
@@ -73,30 +70,18 @@ class Venue:
         clock: Clock,
         faults: TwinFaults,
     ) -> None:
-        self.paper = paper
-        self.market: Market = paper.market
-        self.mark_source: Callable[[str], Mark | None] | None = None
-        self._tapes = dict(tapes)
-        self._delisted: set[str] = set()
-        self._clock = clock
+        super().__init__(paper, tapes, clock)
         self._faults = faults
-        self._log = OrdersLog()
         self._listeners: list[Listener] = []
         self.updated_ms = clock.now_ms()
         self.last_execution_id = 0
-        self._book_ids = dict.fromkeys(tapes, 1)
-        self._shown: dict[str, tuple[int, Levels, Levels]] = {}
         self._placing: tuple[str, OrderExtras] | None = None
-        self._ending = ("", "")
+        self._ending = NO_ENDING
+        self._prevented_matches = 0
         self._held: list[VenueEvent] | None = None
         self._trades: dict[str, list[Trade]] = {symbol: [] for symbol in tapes}
-        self._finest = {symbol: paper.book.instrument(symbol) for symbol in tapes}
         self._known = self._holdings(paper.book.balances())
         paper.subscribe(self._on_event)
-
-    def now_ms(self) -> int:
-        """The venue's time."""
-        return self._clock.now_ms()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Tell `listener` every later piece of news; returns what ends that."""
@@ -120,19 +105,25 @@ class Venue:
 
         The market has endless depth at one price, so such an order fills as a whole or not at all.
         """
+        own = self._met(request, extras)
+        if own and request.type is OrderType.LIMIT_MAKER:
+            return Rejected(RejectCode.WOULD_TAKE, "it would meet an order of this account")
         self._placing = (request.client_id, extras)
         try:
-            outcome = await self.paper.place(request)
+            outcome = await (
+                self._place_against(own, request, extras) if own else self.paper.place(request)
+            )
         finally:
             self._placing = None
         if not isinstance(outcome, Accepted):
             return _refused(outcome)
+        order_id = int(outcome.report.order_id)
         reason = _EXPIRY.get(extras.time_in_force)
-        if reason is not None and outcome.report.status.is_open:
-            self._end_with("", reason)
+        if reason is not None and self._log.order(order_id).is_open:
+            self._ending = Ending(reason=reason)
             self.paper.expire(request.symbol, request.client_id)
         self._settle("ORDER")
-        return self._log.order(int(outcome.report.order_id))
+        return self._log.order(order_id)
 
     async def cancel(
         self, symbol: str, client_id: str, cancel_id: str = ""
@@ -141,7 +132,7 @@ class Venue:
         order = self._log.open_order(symbol, client_id)
         if order is None:
             return _not_open(symbol, client_id)
-        self._end_with(cancel_id or self.new_client_id(), "")
+        self._ending = Ending(cancel_id or self.new_client_id())
         outcome = await self.paper.cancel(symbol, client_id)
         return self._after(outcome, order.order_id)
 
@@ -150,7 +141,7 @@ class Venue:
         order = self._log.open_order(symbol, client_id)
         if order is None:
             return _not_open(symbol, client_id)
-        self._end_with("", reason)
+        self._ending = Ending(reason=reason)
         return self._after(self.paper.expire(symbol, client_id), order.order_id)
 
     async def amend(
@@ -265,41 +256,8 @@ class Venue:
     def set_instrument(self, instrument: Instrument) -> None:
         """Change a symbol's rules; orders that rest already stay. Raises `NotFound`."""
         self.paper.book.set_instrument(instrument)
-        before = self._finest[instrument.symbol]
-        self._finest[instrument.symbol] = replace(
-            instrument,
-            tick_size=min(before.tick_size, instrument.tick_size),
-            lot_size=min(before.lot_size, instrument.lot_size),
-        )
-        self._book_ids[instrument.symbol] += 1
+        self._note_rules(instrument)
         self.tell(RulesNews(instrument))
-
-    def tape(self, symbol: str) -> Tape:
-        """The public side of `symbol`; raises `NotFound`."""
-        found = self._tapes.get(symbol)
-        if found is None:
-            raise NotFound(
-                f"{symbol} is not listed on {self.market}; listed are {', '.join(self._tapes)}"
-            )
-        return found
-
-    def price(self, symbol: str) -> Decimal:
-        """The last price; raises `NotFound`."""
-        price = self.paper.book.price(symbol)
-        assert price is not None, "every symbol of the twin trades once when it opens"
-        return price
-
-    def trades(self, symbol: str) -> deque[Printed]:
-        """The market's trades that are kept, oldest first."""
-        return self.tape(symbol).trades
-
-    # -- what streams are made from -------------------------------------------------------------
-
-    def symbols(self) -> Iterable[str]:
-        return tuple(symbol for symbol in self._tapes if self.has(symbol))
-
-    def has(self, symbol: str) -> bool:
-        return symbol in self._tapes and symbol not in self._delisted
 
     def delist(self, symbol: str) -> None:
         """End every open order on `symbol`, and know it no more."""
@@ -307,63 +265,57 @@ class Venue:
             self.expire(symbol, order.client_id, EXCHANGE_CANCELED)
         self._delisted.add(symbol)
 
-    def instrument(self, symbol: str) -> Instrument:
-        return self.paper.book.instrument(symbol)
-
-    def finest(self, symbol: str) -> Instrument:
-        """The rules with the finest steps there ever were: what numbers are written with.
-
-        An order that rests since a finer tick fills at its own price, and is told exactly.
-        """
-        self.tape(symbol)
-        return self._finest[symbol]
-
-    def top(self, symbol: str) -> Top:
-        """The best level of each side, made without the rest of the book."""
-        instrument, last = self.instrument(symbol), self.price(symbol)
-        orders = [order.report for order in self._log.open_orders(symbol)]
-        bid = depth.top(instrument, last, Side.BUY, orders)
-        ask = depth.top(instrument, last, Side.SELL, orders)
-        return Top(self._book_ids[symbol], *bid, *ask)
-
-    def book(self, symbol: str, count: int | None = None) -> tuple[int, Levels, Levels]:
-        """(last update id, bids from the best down, asks from the best up).
-
-        The lists stay the same objects while the id does, unless `count` cuts them; they are not
-        to be changed.
-        """
-        number = self._book_ids[symbol]
-        shown = self._shown.get(symbol)
-        if shown is None or shown[0] != number:
-            instrument, last = self.instrument(symbol), self.price(symbol)
-            orders = [order.report for order in self._log.open_orders(symbol)]
-            bids = depth.levels(instrument, last, Side.BUY, orders)
-            asks = depth.levels(instrument, last, Side.SELL, orders)
-            shown = self._shown[symbol] = (number, bids, asks)
-        return shown if count is None else (number, shown[1][:count], shown[2][:count])
-
-    def day(self, symbol: str) -> Day:
-        return self.tape(symbol).day(self.now_ms())
-
-    def bars(self, symbol: str, width: str, limit: int) -> Sequence[Bar]:
-        """The last candles of a width such as 1m or 1w, the open one included."""
-        return self.tape(symbol).bars(WIDTHS[width], self.now_ms(), limit)
-
-    def average(self, symbol: str) -> tuple[Decimal, int]:
-        return self.tape(symbol).average(self.now_ms())
-
-    def mark(self, symbol: str) -> Mark | None:
-        return None if self.mark_source is None else self.mark_source(symbol)
-
     # -- inside ---------------------------------------------------------------------------------
 
     def _after(self, outcome: Outcome, order_id: int) -> VenueOrder | Rejected:
         self._settle("ORDER")
         return self._log.order(order_id) if isinstance(outcome, Accepted) else _refused(outcome)
 
-    def _end_with(self, cancel_id: str, reason: str) -> None:
-        """Remember what the next end that the engine tells of was for."""
-        self._ending = (cancel_id, reason)
+    def _met(self, request: OrderRequest, extras: OrderExtras) -> list[VenueOrder]:
+        """The account's own orders that `request` would trade with."""
+        symbol = request.symbol
+        if not self.has(symbol) or self._log.open_order(symbol, request.client_id) is not None:
+            return []  # refused anyway
+        buy, sell = self.paper.book.bounds(symbol)
+        if (sell if request.side is Side.BUY else buy) is None:
+            return []
+        return self_trades.met(request, extras, self._log.open_orders(symbol), self.price(symbol))
+
+    async def _place_against(
+        self, own: Sequence[VenueOrder], request: OrderRequest, extras: OrderExtras
+    ) -> Outcome:
+        """Place an order that would meet `own`: by its mode it expires, or they do, or both."""
+        ends_taker = extras.stp_mode in self_trades.ENDS_TAKER
+        # What became of the order is told after what it met.
+        held = self._held = []
+        try:
+            with self_trades.taking_nothing(self.paper.book, ends_taker):
+                outcome = await self.paper.place(request)
+        finally:
+            self._held = None
+        if not isinstance(outcome, Accepted):
+            return outcome
+        self._on_event(held[0])
+        taker = self._log.order(int(outcome.report.order_id))
+        for maker in own[:1] if ends_taker else own:
+            self._prevented_matches += 1
+            if extras.stp_mode in self_trades.ENDS_MAKER:
+                self._ending = self._prevented(maker, taker, maker)
+                self.paper.expire(maker.symbol, maker.client_id)
+        if ends_taker:
+            self._ending = self._prevented(taker, own[0], own[0])
+        for event in held[1:]:
+            self._on_event(event)
+        if ends_taker and outcome.report.status.is_open:
+            self.paper.expire(request.symbol, request.client_id)
+        return outcome
+
+    def _prevented(self, order: VenueOrder, other: VenueOrder, maker: VenueOrder) -> Ending:
+        report, price = order.report, maker.report.price
+        assert price is not None, "a maker rests at a price"
+        with exact():
+            left = report.quantity - report.executed
+        return Ending(prevention=Prevention(self._prevented_matches, left, other.order_id, price))
 
     def _on_event(self, event: VenueEvent) -> None:
         if self._held is not None:
@@ -410,13 +362,13 @@ class Venue:
         self.tell(MarketNews(printed))
 
     def _on_ended(self, event: OrderEnded) -> None:
-        (cancel_id, reason), self._ending = self._ending, ("", "")
-        order = self._log.end(
-            event.client_id, event.status, event.time_ms, self._is_open, cancel_id, reason
-        )
+        ending, self._ending = self._ending, NO_ENDING
+        order = self._log.end(event.client_id, event.status, event.time_ms, self._is_open, ending)
         kind = "CANCELED" if event.status is VenueStatus.CANCELED else "EXPIRED"
+        if ending.prevention is not None and self.market is Market.SPOT:
+            kind = "TRADE_PREVENTION"
         self._book_ids[order.symbol] += 1
-        self._tell_step(order, kind, event.time_ms, cancel_id=cancel_id)
+        self._tell_step(order, kind, event.time_ms, cancel_id=ending.cancel_id)
         self.tell(BookNews(order.symbol))
 
     def _is_open(self, order_id: int) -> bool:
@@ -436,7 +388,7 @@ class Venue:
 
     def _settle(self, reason: str, changes: Mapping[str, Decimal] | None = None) -> None:
         """Tell which balances changed since the last time."""
-        self._ending = ("", "")
+        self._ending = NO_ENDING
         balances = self.paper.book.balances()
         holdings = self._holdings(balances)
         if holdings == self._known:

@@ -16,13 +16,13 @@ from gridlab.domain.orders import Side, Trade
 from gridlab.money import ZERO, rounding
 from gridlab.twin import filters
 from gridlab.twin.news import VenueOrder
+from gridlab.twin.self_trades import EXPIRE_MAKER, STP_MODES
 from gridlab.twin.stream_payloads import Bar, Day, Printed, Top, fixed
 
 Payload: TypeAlias = dict[str, Any]
 
 ORDER_TYPES = ("LIMIT", "LIMIT_MAKER", "MARKET")
-STP_MODES = ("NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH")
-DEFAULT_STP = "EXPIRE_MAKER"
+DEFAULT_STP = EXPIRE_MAKER
 NO_LIST = -1
 
 
@@ -110,7 +110,7 @@ def cancelled(order: VenueOrder) -> Payload:
         "origClientOrderId": order.client_id,
         "orderId": order.order_id,
         "orderListId": NO_LIST,
-        "clientOrderId": order.cancel_id,
+        "clientOrderId": order.ending.cancel_id,
         "transactTime": report.updated_ms,
     }
     payload |= _amounts(order) | {
@@ -169,8 +169,11 @@ def _with_options(payload: Payload, order: VenueOrder) -> Payload:
         payload["strategyId"] = extras.strategy_id
     if extras.strategy_type is not None:
         payload["strategyType"] = extras.strategy_type
-    if order.expiry_reason:
-        payload["expiryReason"] = order.expiry_reason
+    if order.ending.reason:
+        payload["expiryReason"] = order.ending.reason
+    if (prevention := order.ending.prevention) is not None:
+        payload["preventedMatchId"] = prevention.match_id
+        payload["preventedQuantity"] = money(prevention.quantity)
     return payload
 
 

@@ -16,9 +16,8 @@ from gridlab.clock import Clock, SystemClock
 from gridlab.domain.account import FuturesSettings, MarginType
 from gridlab.domain.market import Balance, FeeMode, FeeSchedule, Market
 from gridlab.errors import InvalidInput, NotFound
-from gridlab.exchange.paper import PaperBook, PaperExchange
+from gridlab.exchange.paper import PaperExchange
 from gridlab.exchange.paper_futures import PaperFutures
-from gridlab.exchange.paper_futures_book import FuturesBook
 from gridlab.money import round_to
 from gridlab.twin.connection import Sockets
 from gridlab.twin.fault_plan import TwinFaultPlan
@@ -28,6 +27,7 @@ from gridlab.twin.listen_keys import ListenKeys
 from gridlab.twin.options import TwinOptions
 from gridlab.twin.playback import Playback
 from gridlab.twin.recordings import Recording, recordings, shifted
+from gridlab.twin.self_trades import PreventingBook, PreventingFuturesBook
 from gridlab.twin.signing import new_secret
 from gridlab.twin.stream_payloads import Printed
 from gridlab.twin.tape import Past, Tape
@@ -188,13 +188,9 @@ class World:
         instruments = {symbol: recording.instrument for symbol, recording in played.items()}
         funds = dict(self.options.funds)
         if market is Market.SPOT:
-            spot = PaperBook(instruments, funds, fees=SPOT_FEES)
+            spot = PreventingBook(instruments, funds, fees=SPOT_FEES)
             return PaperExchange(spot, self.server_clock)
-        margin = {instrument.quote for instrument in instruments.values()}
-        book = FuturesBook(
-            instruments,
-            {asset: amount for asset, amount in funds.items() if asset in margin},
-            fees=FUTURES_FEES,
-            settings=FUTURES_SETTINGS,
+        book = PreventingFuturesBook(
+            instruments, funds, fees=FUTURES_FEES, settings=FUTURES_SETTINGS
         )
         return PaperFutures(book, self.server_clock)

@@ -12,13 +12,14 @@ from typing import Any
 from aiohttp import web
 
 from gridlab.domain.market import Market
+from gridlab.twin import time_unit
 from gridlab.twin.answers import VenueError
 from gridlab.twin.connection import Connection, SocketRules, Sockets
 from gridlab.twin.params import Params
 from gridlab.twin.rest import Answer, Call, Desk, Endpoint
 from gridlab.twin.signing import is_signature
 from gridlab.twin.stream_hub import encode
-from gridlab.twin.stream_payloads import Payload
+from gridlab.twin.stream_payloads import Payload, in_microseconds
 from gridlab.twin.user_payloads import server_shutdown
 from gridlab.twin.user_stream import UserStream
 from gridlab.twin.ws_methods import rest_of
@@ -52,24 +53,24 @@ class ApiDoor:
         ]
 
     async def _open(self, request: web.Request) -> web.StreamResponse:
-        peer = request.remote or ""
+        peer, desk = request.remote or "", self.desk
+        desk.note_handshake(peer)
         if not self._sockets.admits(peer):
             return web.Response(status=429, text="Too many connection attempts")
-        world, limits = self.desk.world, self.desk.limits
-        if limits.is_banned(peer, world.wall_ms()):
-            world.counters["connections_in_ban"] += 1
         try:
-            limits.admit(peer, CONNECT_WEIGHT[self.desk.market], world.wall_ms())
+            asked = request.query.get("timeUnit") if desk.market is Market.SPOT else None
+            is_micro = time_unit.is_microseconds(asked)
+            desk.limits.admit(peer, CONNECT_WEIGHT[desk.market], desk.world.wall_ms())
         except VenueError as error:
             return web.json_response(error.refusal.body(), status=error.status)
-        socket = _ApiSocket(self, request)
+        socket = _ApiSocket(self, request, is_micro=is_micro)
         return await self._sockets.serve(socket.connection, socket)
 
 
 class _ApiSocket:
     """One client of the WebSocket API."""
 
-    def __init__(self, door: ApiDoor, request: web.Request) -> None:
+    def __init__(self, door: ApiDoor, request: web.Request, *, is_micro: bool) -> None:
         self._desk = door.desk
         self._world = door.desk.world
         self._peer = request.remote or ""
@@ -84,11 +85,13 @@ class _ApiSocket:
             connected_ms=self._world.now_ms(),
             shows_limits=request.query.get("returnRateLimits", "").lower() != "false",
         )
+        self._is_micro = is_micro
 
     async def opened(self) -> None:
         """Nothing is said before the first request."""
 
     async def heard(self, text: str) -> None:
+        self._desk.note_request(self._peer)
         try:
             request = parse(text)
         except BadRequest as bad:
@@ -120,6 +123,8 @@ class _ApiSocket:
             self.connection.abort()
             return
         body = self._body(answer)
+        if self._is_micro and "result" in body:
+            body["result"] = time_unit.in_microseconds(endpoint.path, body["result"])
         if self._session.shows_limits if request.shows_limits is None else request.shows_limits:
             body["rateLimits"] = self._desk.limits.rows(
                 self._peer, self._world.wall_ms(), with_orders=answer.has_orders
@@ -166,6 +171,8 @@ class _ApiSocket:
         self.connection.send(encode({"id": request_id, "status": status} | body))
 
     def _hear(self, subscription: int, event: Payload) -> None:
+        if self._is_micro:
+            event = in_microseconds(event)
         self.connection.send(encode({"subscriptionId": subscription, "event": event}))
 
     def _shutdown(self) -> Payload:

@@ -231,6 +231,8 @@ class Desk:
                 found.append(f"accepted twice: {account['repeated_client_ids']}")
         if truth["requests_in_ban"]:
             found.append(f"{truth['requests_in_ban']} requests in a ban")
+        if truth["connections_despite_ban"]:
+            found.append(f"{truth['connections_despite_ban']} connections despite a ban")
         return found
 
 

@@ -110,6 +110,10 @@ class Stage:
         text = "&".join(f"{name}={params[name]}" for name in sorted(params))
         return params | {"signature": hmac_hex(SECRET, text.encode())}
 
+    def request(self, method: str, params: dict[str, Any]) -> str:
+        """The text of a signed WebSocket API request."""
+        return json.dumps({"id": "later", "method": method, "params": self.signed(params)})
+
     @asynccontextmanager
     async def connect(self, market: Market, path: str, **named: Any) -> AsyncIterator[Client]:
         """A client at `path` below the market's base."""

@@ -67,7 +67,8 @@ def test_a_testnet_engine_says_where_it_is(lab: GridLab, twin: RunningTwin) -> N
     held = {b.asset: b.total for b in snapshot.balances}
     truth = twin.account()["spot"]["balances"]
     assert held == {asset: Decimal(b["total"]) for asset, b in truth.items()}
-    assert snapshot.futures_balances[0].free == Decimal(100_000)
+    free = {b.asset: b.free for b in snapshot.futures_balances}
+    assert free == {"USDT": Decimal(100_000), "BTC": Decimal(1), "ETH": Decimal(10)}
     assert snapshot.progress is None and not snapshot.bots
     client = api_of(lab)
     status = client.get("/api/status").json

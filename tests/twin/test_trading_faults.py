@@ -6,6 +6,7 @@ happened.
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -184,6 +185,22 @@ def test_banned(stage: Stage) -> None:
         await stage.rest()
         for market in Market:
             assert len(stage.told(market, OrderFilled)) > before[market]
+
+    stage.play(story)
+
+
+def test_sockets_that_are_cut_in_a_ban_stay_closed_until_it_ends(stage: Stage) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.befall(FaultKind.BANNED, times=1, ms=4_000)
+        connections = (await stage.twin.account())["connections"]
+        await stage.twin.fault(FaultKind.DISCONNECT)
+        while not await stage.happened(FaultKind.DISCONNECT):
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(1)
+        states = {venue.health.state for venue in stage.engine.venues.values()}
+        assert states == {StreamState.BANNED}, "the ban was too short for what is shown here"
+        assert (await stage.twin.account())["connections"] == connections
+        await stage.rest()
 
     stage.play(story)
 

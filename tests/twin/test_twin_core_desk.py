@@ -34,6 +34,7 @@ class TestDoor:
             ({}, -2014),
             ({"X-MBX-APIKEY": ""}, -2014),
             ({"X-MBX-APIKEY": "no key!"}, -2014),
+            ({"X-MBX-APIKEY": "short"}, -2014),
             ({"X-MBX-APIKEY": "x" * 64}, -2015),
         ):
             reply = spot.raw("GET", target, headers=headers)
@@ -150,13 +151,22 @@ class TestFaults:
         assert reply.refusal[0] == -1021
         assert spot.order(origClientOrderId="late").refusal[0] == -2013
 
+    def test_a_slow_engine_looks_at_the_timestamp_again(self, spot: SpotClient) -> None:
+        self.tell(spot, inject="slow_engine", path="/api/v3/order", ms=300, count=2)
+        reply = spot.limit("BUY", "59000", newClientOrderId="slow", recvWindow="200")
+        assert (reply.status, reply.refusal[0]) == (400, -1021)
+        # A read goes to no engine.
+        asked = spot.order(origClientOrderId="slow", recvWindow="200")
+        assert asked.refusal[0] == -2013
+
     def test_a_stale_read_does_not_know_yet(self, spot: SpotClient) -> None:
         spot.limit("BUY", "59000", newClientOrderId="young")
         self.tell(spot, inject="stale_read", path="/api/v3/order", ms=2_000, count=1)
         assert spot.order(origClientOrderId="young").refusal[0] == -2013
         assert spot.order(origClientOrderId="young").body["status"] == "NEW"
         self.tell(spot, inject="stale_read", path="/api/v3/openOrders", ms=2_000)
-        assert spot.signed("GET", "/api/v3/openOrders", symbol="BTCUSDT").body == []
+        shown = spot.signed("GET", "/api/v3/openOrders", symbol="BTCUSDT").body
+        assert "young" not in [row["clientOrderId"] for row in shown]
 
     def test_throttled_and_banned(self, spot: SpotClient) -> None:
         self.tell(spot, inject="throttled", ms=1_500)

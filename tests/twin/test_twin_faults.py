@@ -117,12 +117,21 @@ class TestLate:
     def test_a_slow_engine_carries_out_after_the_door(self, venue):
         other = venue.another()
         inject(venue, "slow_engine", ms=400, path=ORDER, method="POST")
-        sender = threading.Thread(target=lambda: limit(other, "slow-1", recvWindow=200))
+        sender = threading.Thread(target=lambda: limit(other, "slow-1", recvWindow=2_000))
         sender.start()
         until(lambda: injected(venue, "slow_engine"))
         assert found(venue, "slow-1").refusal == ABSENT
         sender.join()
         assert found(venue, "slow-1").body["status"] == "NEW"
+
+    def test_a_slow_engine_looks_at_the_timestamp_again(self, venue):
+        inject(venue, "slow_engine", ms=400, path=ORDER, method="POST")
+        reply = limit(venue, "slow-3", recvWindow=200)
+        assert (reply.status, reply.refusal) == (
+            400,
+            (-5028, "Timestamp for this request is outside of the ME recvWindow."),
+        )
+        assert found(venue, "slow-3").refusal == ABSENT
 
     def test_a_late_reply_comes_after_the_order_is_there(self, venue):
         other = venue.another()

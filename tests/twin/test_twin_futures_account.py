@@ -51,6 +51,24 @@ def wallet(venue: FuturesClient) -> Decimal:
     return Decimal(venue.signed("GET", "/fapi/v3/account").body["totalWalletBalance"])
 
 
+def test_the_wallet_starts_with_all_funds_and_only_the_quote_backs_positions() -> None:
+    funds = {"USDT": "1000", "BTC": "1.5"}
+    with running_twin(symbols=("BTCUSDT",), has_limits=False, funds=funds) as twin:
+        venue = FuturesClient(twin.ready, twin.control)
+        venue.price("60000")
+        balances = venue.signed("GET", "/fapi/v3/balance").body
+        assert [(row["asset"], row["balance"]) for row in balances] == [
+            ("BTC", "1.50000000"),
+            ("USDT", "1000.00000000"),
+        ]
+        account = venue.signed("GET", "/fapi/v3/account").body
+        assert [row["asset"] for row in account["assets"]] == ["BTC", "USDT"]
+        assert account["assets"][0]["walletBalance"] == "1.50000000"
+        assert account["totalWalletBalance"] == account["availableBalance"] == "1000.00000000"
+        assert venue.order("BUY", "1").refusal == (-2019, "Margin is insufficient.")
+        assert twin.account()["futures"]["balances"]["BTC"]["total"] == "1.5"
+
+
 class TestFigures:
     def test_an_account_without_positions(self, venue):
         account = venue.signed("GET", "/fapi/v3/account").body

@@ -103,8 +103,7 @@ class TestSync:
         account = client.futures_account()
         assert account["canTrade"] is True
         assert Decimal(account["totalPositionInitialMargin"]) == 50
-        (balance,) = client.futures_account_balance()
-        assert balance["asset"] == "USDT"
+        assert [row["asset"] for row in client.futures_account_balance()] == ["BTC", "ETH", "USDT"]
         assert client.futures_account_trades(symbol=SYMBOL)
         assert client.futures_income_history(symbol=SYMBOL)
         closing = {"symbol": SYMBOL, "side": "SELL", "type": "MARKET", "quantity": "0.010"}

@@ -106,6 +106,7 @@ class TestPlacing:
 
 REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"symbol": "NOPEUSDT"}, -1121, "Invalid symbol."),
+    ({"symbol": "btcusdt"}, -1100, "Illegal characters found in parameter 'symbol'"),
     ({"symbol": None}, -1102, "Mandatory parameter 'symbol' was not sent"),
     ({"side": "HOLD"}, -1117, "Invalid side."),
     ({"type": "GUESS"}, -1116, "Invalid orderType."),

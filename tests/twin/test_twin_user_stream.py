@@ -473,7 +473,8 @@ def test_futures_a_margin_is_called_once_until_it_is_enough_again() -> None:
         assert called(59_000) == []
         assert len(called(54_720)) == 1
 
-    on_account(Market.FUTURES, play, funds={"USDT": Decimal(1_000)})
+    # What is in another asset backs nothing.
+    on_account(Market.FUTURES, play, funds={"USDT": Decimal(1_000), "BTC": Decimal(5_000)})
 
 
 def test_futures_a_forced_close_goes_by_its_own_name() -> None:

@@ -77,8 +77,10 @@ def quick(truth: Truth, opening: Truth, bots: Iterable[Bot]) -> list[str]:
     """What can be seen without reading the journal: wallets, live orders, counts."""
     bots = list(bots)
     found = [f"{bot.run} is halted: {bot.halted}" for bot in bots if bot.halted]
-    if truth["requests_despite_ban"] != opening["requests_despite_ban"]:
-        found.append(f"{truth['requests_despite_ban']} requests despite a ban")
+    for sent in ("requests", "connections"):
+        despite = truth[f"{sent}_despite_ban"] - opening[f"{sent}_despite_ban"]
+        if despite:
+            found.append(f"{despite} {sent} despite a ban")
     for market in Market:
         account, own = truth[market.value], [bot for bot in bots if bot.market is market]
         found += [f"{market}: {i} was accepted twice" for i in account["repeated_client_ids"]]
