@@ -241,7 +241,7 @@ _CONTROL: Final[dict[str, Route]] = {
     "kill": Route(
         scope=Scope.TRADE,
         tag="control",
-        summary="Stop every bot and refuse new ones, also after a restart",
+        summary="Stop every bot and refuse new ones, while recovering and after a restart too",
         body=KillRequest,
         answer=Killed,
         errors=(409,),

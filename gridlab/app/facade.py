@@ -408,11 +408,16 @@ class GridLab(WorkVerbs, AiVerbs, SentimentVerbs):
     def kill(self, reason: str = "kill switch") -> tuple[BotSnapshot, ...]:
         """Stop every bot and refuse new ones until `revive()`, also after a restart.
 
+        While the engine recovers, and in whichever mode is entered next, bots stop before they may
+        send an order.
+
         Returns:
-            The bots that were stopped; they keep the base that they hold.
+            The bots that this concerns, as last known; they keep the base that they hold. One that
+            `may_trade` is still to stop.
 
         Raises:
-            Conflict: the engine is not ready; the switch is pulled all the same.
+            Conflict: the engine is not running; the switch is not pulled.
+            StorageError: the switch could not be saved; nothing was stopped.
         """
         return self._call(self._running().kill(reason))
 

@@ -1,15 +1,19 @@
-"""The kill switch: a reason on disk, so that a restart cannot forget that somebody pulled it."""
+"""The kill switch: a reason on disk, so that a restart cannot forget that somebody pulled it.
+
+While it is pulled, no grid starts, and every recovery, in whichever mode, stops the bots that it
+finds before they may send an order; how is said in `agents.stopping`.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from gridlab.errors import StorageError
+from gridlab.errors import Conflict, StorageError
 
 
 class KillSwitch:
-    """Whether new grids are refused, and why; kept in `path`.
+    """Whether everything is to stop, and why; kept in `path`.
 
     Raises:
         StorageError: the disk refused.
@@ -20,7 +24,7 @@ class KillSwitch:
         self.reason = self._read()
 
     def pull(self, reason: str) -> None:
-        """Refuse new grids from now on; durable before this returns."""
+        """Stop everything from now on; durable before this returns."""
         reason = reason.strip() or "no reason was given"
         aside = self._path.with_suffix(".new")
         try:
@@ -35,6 +39,14 @@ class KillSwitch:
                 "space and pull it again"
             ) from error
         self.reason = reason
+
+    def check(self) -> None:
+        """Raise `Conflict` while the switch is pulled."""
+        if self.reason:
+            raise Conflict(
+                f"the kill switch is pulled ({self.reason}); release it with POST /api/revive "
+                "before a grid can start"
+            )
 
     def release(self) -> None:
         """Allow new grids again."""
