@@ -23,6 +23,7 @@ from gridlab.app.companions import Companion, Company
 from gridlab.app.heed import heeded
 from gridlab.app.killswitch import KillSwitch
 from gridlab.app.modes import COMMANDS, REAL_ORDERS
+from gridlab.app.order_pages import OrderPage, OrderQuery
 from gridlab.app.picture import picture_of
 from gridlab.app.session import Probe, Session
 from gridlab.app.settings import Settings
@@ -32,7 +33,7 @@ from gridlab.data.cache_core import IntelligentCache
 from gridlab.domain.advice import Advice
 from gridlab.domain.events import StopPolicy
 from gridlab.domain.market import Market
-from gridlab.domain.orders import OrderReport, Trade
+from gridlab.domain.orders import Trade
 from gridlab.domain.plan import GridPlan, Severity
 from gridlab.domain.snapshot import BotSnapshot, EngineState, Mode, Snapshot
 from gridlab.domain.spec import GridSpec
@@ -362,20 +363,9 @@ class Engine:
             )
         await self._door.ask(mode)
 
-    async def orders(
-        self, market: Market, symbol: str | None, after: int, limit: int, open_only: bool
-    ) -> tuple[OrderReport, ...]:
-        """Orders of one venue's books with an id above `after`, ascending, other people's too."""
-        account = self._usable().account
-        found: list[OrderReport] = []
-        while len(found) < limit and (page := await account.orders(market, after, limit)):
-            after = int(page[-1].order_id)
-            found += [
-                order
-                for order in page
-                if symbol in (None, order.symbol) and (order.status.is_open or not open_only)
-            ]
-        return tuple(found[:limit])
+    async def orders(self, query: OrderQuery) -> OrderPage:
+        """A page of one venue's orders, other people's too."""
+        return await self._usable().account.orders(query)
 
     def step_seconds(self) -> tuple[float, ...]:
         """How long the latest steps of the engine took."""
