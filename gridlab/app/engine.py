@@ -308,16 +308,22 @@ class Engine:
 
         While the engine recovers, the bots of the trader that there is stop at once, those of the
         next one before it sends anything; what is told of them is the last good picture.
+
+        Raises:
+            StorageError: the switch could not be saved; the bots were asked to stop all the same.
         """
-        self.kill_switch.pull(reason)
+        trader = self._trader
         log.warning("kill switch pulled: %s", reason)
         concerned = [bot.symbol for bot in self.snapshot.bots.values() if bot.may_trade]
-        if self._trader is not None:
-            killed = kill_all(self._trader, self.kill_switch.reason)
-            if self._is_usable:
-                concerned = [bot.symbol for bot in killed]
-                await self._answered(self._trader)
-        self._publish()
+        try:
+            self.kill_switch.pull(reason)
+        finally:
+            killed = () if trader is None else kill_all(trader, self.kill_switch.reason)
+            self._publish()
+        if trader is not None and self._is_usable:
+            concerned = [bot.symbol for bot in killed]
+            await self._answered(trader)
+            self._publish()
         bots = self.snapshot.bots
         return tuple(bots[symbol] for symbol in concerned if symbol in bots)
 

@@ -386,7 +386,8 @@ class GridLab(RecordVerbs, WorkVerbs, AiVerbs, SentimentVerbs):
 
         Raises:
             Conflict: the engine is not running; the switch is not pulled.
-            StorageError: the switch could not be saved; nothing was stopped.
+            StorageError: the switch could not be saved: bots stop, and none starts, until this
+                process ends.
         """
         return self._call(self._running().kill(reason))
 

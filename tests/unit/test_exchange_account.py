@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from driftless import RULES
 
 from gridlab.agents.trader import Trader
+from gridlab.app import own_orders
 from gridlab.app.exchange_account import ExchangeAccount
 from gridlab.app.order_pages import OrderPage, OrderQuery
 from gridlab.clock import ManualClock
@@ -171,3 +174,19 @@ def test_what_is_no_cursor(written: str) -> None:
 def test_a_page_has_at_least_one_order() -> None:
     with pytest.raises(InvalidInput, match="limit is 0"):
         OrderQuery(limit=0)
+
+
+def test_the_journal_is_read_beside_the_loop_that_trades(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: list[int] = []
+    original = own_orders.read_entries
+
+    def read_entries(*arguments: Any) -> Any:
+        readers.append(threading.get_ident())
+        return original(*arguments)
+
+    monkeypatch.setattr(own_orders, "read_entries", read_entries)
+    books.page()
+    asyncio.run(books.account.trades(Market.SPOT, "BTCUSDT"))
+    assert len(readers) == 2 and threading.get_ident() not in readers

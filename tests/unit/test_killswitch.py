@@ -22,7 +22,7 @@ from gridlab.domain.commands import PlaceOrder
 from gridlab.domain.events import StopRequested
 from gridlab.domain.snapshot import BotStatus, EngineState
 from gridlab.domain.spec import GridSpec
-from gridlab.errors import Conflict
+from gridlab.errors import Conflict, StorageError
 from gridlab.exchange.paper import PaperExchange
 from gridlab.store.journal import read_entries
 
@@ -187,3 +187,15 @@ def test_a_trader_that_breaks_while_its_bots_stop_is_killed_again_by_recovery(
         (bot,) = lab.kill("drill")
         assert bot.may_trade
         wait_for(lambda: lab.snapshot.state is EngineState.READY and is_dead(lab))
+
+
+def test_a_switch_that_cannot_be_saved_stops_the_bots_and_says_so(tmp_path: Path) -> None:
+    with GridLab(tmp_path, speed=0.001, **SPAN) as lab:
+        (tmp_path / "killed.new").mkdir()  # in the way of the file
+        with pytest.raises(StorageError, match="holds until this process ends"):
+            lab.kill("drill")
+        assert lab.snapshot.killed == "drill"
+        wait_for(lambda: lab.snapshot.bots["BTCUSDT"].status is BotStatus.STOPPED)
+        assert is_dead(lab)
+        with pytest.raises(Conflict, match="kill switch is pulled"):
+            lab.start_grid(SPEC)
