@@ -64,6 +64,11 @@ class Bot:
         return self.grid.is_over
 
     @property
+    def is_stopping(self) -> bool:
+        """Whether it waits for the end of every order, and may send none."""
+        return self.grid.phase is Phase.STOPPING
+
+    @property
     def is_driven(self) -> bool:
         """Whether events still go to the grid."""
         return not self.halted

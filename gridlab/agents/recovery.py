@@ -4,7 +4,8 @@
    start refuses (law 4).
 2. Each journalled order without an answer is looked up. Where the venue cannot have acted without
    us (`unseen_horizon_ms == 0`) an unseen order provably never left and is delivered as it stands
-   in the journal; elsewhere it is UNKNOWN and goes to the resolver (ADR 0005).
+   in the journal, unless its bot is stopping; elsewhere, and then, it is UNKNOWN and goes to the
+   resolver (ADR 0005).
 3. Trades and ends that happened meanwhile are read and handled, before any new decision.
 """
 
@@ -15,6 +16,7 @@ from dataclasses import replace
 
 from gridlab.agents.bot import Bot
 from gridlab.agents.reconciler import may_be_filed
+from gridlab.agents.stopping import kill_all
 from gridlab.agents.trader import EventStore, Trader
 from gridlab.domain.commands import PlaceOrder
 from gridlab.domain.events import GridStarted
@@ -55,10 +57,13 @@ def rebuild(journal: EventStore) -> dict[str, Bot]:
     return bots
 
 
-async def recover(trader: Trader) -> None:
+async def recover(trader: Trader, killed: str = "") -> None:
     """Bring the trader's grids and the venue to agree; returns when nothing is left to do.
 
     The trader's loop must be running. Raises what `rebuild` raises, and `ExchangeUnavailable`.
+
+    Args:
+        killed: why every bot is to stop before it may send an order; empty when none is.
     """
     trader.bots.update(rebuild(trader.journal))
     for bot in trader.bots.values():
@@ -66,11 +71,14 @@ async def recover(trader: Trader) -> None:
     for venue in trader.exchanges.values():
         venue.subscribe(trader.on_venue_event)
     _halt_homeless(trader)
+    if killed:
+        kill_all(trader, killed)
+        trader.turn()
     await trader.check_accounts()
     undelivered = await _undelivered(trader)
     trades_before = {run: bot.grid.trade_count for run, bot in trader.bots.items()}
     checked = {run: sum(1 for _ in bot.live()) for run, bot in trader.bots.items()}
-    await trader.resume(undelivered)
+    delivered = await trader.resume(undelivered)
     await trader.reconcile()
     if not any(venue.unseen_horizon_ms for venue in trader.exchanges.values()):
         await trader.idle()
@@ -81,7 +89,7 @@ async def recover(trader: Trader) -> None:
             time_ms=trader.clock.now_ms(),
             orders_checked=checked[run],
             fills_found=bot.grid.trade_count - trades_before[run],
-            orders_resent=sum(1 for owner, _ in undelivered if owner == run),
+            orders_resent=delivered.count(run),
         )
         log.info("grid %s on %s recovered: %s", run, bot.symbol, bot.recovery)
 

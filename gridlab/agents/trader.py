@@ -383,11 +383,23 @@ class Trader:
         """Other people's open orders by market and symbol, as of the last reconciliation."""
         return MappingProxyType(self._reconciler.foreign)
 
-    async def resume(self, undelivered: Iterable[tuple[str, OrderRequest]]) -> None:
-        """Deliver, in the journal's order, orders that provably never left (ADR 0005)."""
+    async def resume(self, undelivered: Iterable[tuple[str, OrderRequest]]) -> list[str]:
+        """Deliver, in the journal's order, orders that provably never left (ADR 0005).
+
+        A bot that is stopping gets none delivered: a resolver proves that they are absent.
+
+        Returns:
+            The run of each order that was delivered.
+        """
+        delivered = []
         for run, request in undelivered:
-            self.commands_sent += 1
-            await self._place(run, request)
+            if self.bots[run].is_stopping:
+                self.doubt(run, request.client_id, "the bot stopped before it was sent")
+            else:
+                self.commands_sent += 1
+                await self._place(run, request)
+                delivered.append(run)
+        return delivered
 
     def doubt(self, run: str, client_id: str, reason: str) -> None:
         """Treat a journalled order as UNKNOWN from now on and look it up until it is resolved."""

@@ -241,7 +241,7 @@ _CONTROL: Final[dict[str, Route]] = {
     "kill": Route(
         scope=Scope.TRADE,
         tag="control",
-        summary="Stop every bot and refuse new ones, also after a restart",
+        summary="Stop every bot and refuse new ones, while recovering and after a restart too",
         body=KillRequest,
         answer=Killed,
         errors=(409,),
@@ -260,7 +260,7 @@ _RECORDS: Final[dict[str, Route]] = {
     "orders": Route(
         scope=Scope.READ,
         tag="records",
-        summary="Orders of the account, oldest first, page by page",
+        summary="Orders of the account, oldest first; go on while has_more, however short a page",
         query=OrdersQuery,
         answer=OrdersPage,
         errors=(404, 503),
@@ -269,7 +269,7 @@ _RECORDS: Final[dict[str, Route]] = {
     "fills": Route(
         scope=Scope.READ,
         tag="records",
-        summary="Booked fills, oldest first, page by page",
+        summary="Booked fills, oldest first; go on while has_more, however short a page",
         query=FillsQuery,
         answer=FillsPage,
         errors=(404, 503),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask import Blueprint, Response
 
 from gridlab.api.errors import Problem, invalid, language
@@ -14,6 +16,7 @@ from gridlab.api.schemas.control import Killed, KillState, Preflight, Revived
 from gridlab.api.translation import translate
 from gridlab.api.wire import answer, read_optional_body, read_query, stamp_of
 from gridlab.app.facade import GridLab
+from gridlab.domain.snapshot import BotSnapshot, EngineState
 from gridlab.errors import NotFound
 
 
@@ -75,16 +78,28 @@ def _words(killed: str) -> str:
 
 
 def _kill(lab: GridLab, reason: str) -> Killed:
-    stopped = lab.kill(reason)
+    found = lab.kill(reason)
     snapshot = lab.snapshot
     stamp = stamp_of(snapshot)
+    pending = [bot for bot in found if bot.may_trade]
+    stopped = [bot for bot in found if not bot.may_trade]
     return Killed(
         killed=True,
         reason=snapshot.killed or reason,
-        message=say("killed", language(), count=len(stopped)),
+        message=_killed_words(snapshot.state, len(stopped), pending),
         stopped=[GridStatus.of_bot(bot, snapshot, stamp) for bot in stopped],
+        pending=[GridStatus.of_bot(bot, snapshot, stamp) for bot in pending],
         **stamp.parts,
     )
+
+
+def _killed_words(state: EngineState, stopped: int, pending: Sequence[BotSnapshot]) -> str:
+    if state not in (EngineState.READY, EngineState.FINISHED):
+        return say("killed_before_recovery", language(), state=state)
+    if pending:
+        symbols = ", ".join(bot.symbol for bot in pending)
+        return say("killed_pending", language(), count=stopped, symbols=symbols)
+    return say("killed", language(), count=stopped)
 
 
 def _revive(lab: GridLab) -> Revived:

@@ -71,6 +71,10 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "{field} must be a whole number from {low} to {high}",
         "{field} deve ser um número inteiro de {low} a {high}",
     ),
+    "not_an_order_cursor": (
+        "{field} must be the next_cursor of an earlier page, or 0 to begin",
+        "{field} deve ser o next_cursor de uma página anterior, ou 0 para começar",
+    ),
     "given_twice": (
         "{field} is given more than once",
         "{field} foi informado mais de uma vez",

@@ -192,6 +192,18 @@ TOOL_TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The kill switch is pulled; bots stopped: {count}; no grid can start",
         "A chave de emergência está acionada; bots parados: {count}; nenhum grid pode iniciar",
     ),
+    "killed_pending": (
+        "The kill switch is pulled; bots stopped: {count}; not all orders have ended on {symbols}; "
+        "no grid can start",
+        "A chave de emergência está acionada; bots parados: {count}; nem todas as ordens de "
+        "{symbols} terminaram; nenhum grid pode iniciar",
+    ),
+    "killed_before_recovery": (
+        "The kill switch is pulled; the engine is {state}, and its bots stop before they may send "
+        "an order; orders that rest at the venue are cancelled when it has recovered",
+        "A chave de emergência está acionada; o motor está em {state}, e os bots param antes de "
+        "poder enviar uma ordem; as ordens abertas são canceladas quando ele se recuperar",
+    ),
     "killed_already": (
         "The kill switch is pulled ({reason}); no grid can start",
         "A chave de emergência está acionada ({reason}); nenhum grid pode iniciar",

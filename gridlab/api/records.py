@@ -1,16 +1,12 @@
 """Routes that page through what is on the books: orders, fills, journal entries.
 
-Every page is read with one item too many, which says whether there is more; a page is also cut
-where its answer would grow too large, and then there is more.
+One request looks at a bounded number of records, and a page is also cut where its answer would grow
+too large; either way there is more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
-
 from flask import Blueprint, Response
-from pydantic import BaseModel
 
 from gridlab.api.requests_tools import EventsQuery, FillsQuery, OrdersQuery
 from gridlab.api.schemas.records import (
@@ -24,8 +20,7 @@ from gridlab.api.schemas.records import (
 from gridlab.api.wire import answer, find_instrument, fitting, read_query, stamp_of
 from gridlab.app.facade import GridLab
 from gridlab.domain.market import Market
-
-Item = TypeVar("Item", bound=BaseModel)
+from gridlab.domain.pages import OrderCursor
 
 
 def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
@@ -47,41 +42,44 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
 def _orders(lab: GridLab, query: OrdersQuery) -> OrdersPage:
     if query.symbol is not None:
         find_instrument(lab, query.symbol, query.market_type)
-    found = lab.orders(
+    page = lab.order_page(
         query.symbol,
-        after=query.cursor,
-        limit=query.limit + 1,
+        after=OrderCursor.parse(query.cursor),
+        limit=query.limit,
         open_only=query.open_only,
         market=query.market_type,
     )
-    page, has_more = _page([OrderRecord.of(order) for order in found], query.limit)
+    shown = fitting(OrderRecord.of(order) for _, order in page.items)
+    page = page.first(len(shown))
     return OrdersPage(
-        orders=page,
-        has_more=has_more,
-        next_cursor=int(page[-1].order_id) if page else query.cursor,
+        orders=shown,
+        has_more=page.has_more,
+        next_cursor=str(page.next_cursor),
         **stamp_of(lab.snapshot).parts,
     )
 
 
 def _fills(lab: GridLab, query: FillsQuery) -> FillsPage:
     _check_symbol(lab, query.symbol)
-    found = lab.fills(query.symbol, after=query.cursor, limit=query.limit + 1)
-    page, has_more = _page([FillRecord.of_fill(at, trade) for at, trade in found], query.limit)
+    page = lab.fill_page(query.symbol, after=query.cursor, limit=query.limit)
+    shown = fitting(FillRecord.of_fill(at, trade) for at, trade in page.items)
+    page = page.first(len(shown))
     return FillsPage(
-        fills=page,
-        has_more=has_more,
-        next_cursor=page[-1].cursor if page else query.cursor,
+        fills=shown,
+        has_more=page.has_more,
+        next_cursor=page.next_cursor,
         **stamp_of(lab.snapshot).parts,
     )
 
 
 def _events(lab: GridLab, query: EventsQuery) -> EventsPage:
+    """Read with one entry too many, which says whether there is more."""
     found = lab.events(query.run, after=query.cursor, limit=query.limit + 1)
-    page, has_more = _page([EventRecord.of(at, entry) for at, entry in found], query.limit)
+    shown = fitting(EventRecord.of(at, entry) for at, entry in found[: query.limit])
     return EventsPage(
-        events=page,
-        has_more=has_more,
-        next_cursor=page[-1].sequence if page else query.cursor,
+        events=shown,
+        has_more=len(shown) < len(found),
+        next_cursor=shown[-1].sequence if shown else query.cursor,
         **stamp_of(lab.snapshot).parts,
     )
 
@@ -90,9 +88,3 @@ def _check_symbol(lab: GridLab, symbol: str | None) -> None:
     """A symbol on which fills can be: one with a bot, or one that the spot market lists."""
     if symbol is not None and symbol not in lab.snapshot.bots:
         find_instrument(lab, symbol, Market.SPOT)
-
-
-def _page(items: Sequence[Item], limit: int) -> tuple[list[Item], bool]:
-    """The items of one page, and whether there are more after them."""
-    page = fitting(items[:limit])
-    return page, len(page) < len(items)

@@ -23,6 +23,7 @@ from gridlab.api.requests import (
     normal_symbol,
 )
 from gridlab.domain.market import Interval, Market
+from gridlab.domain.pages import ORDER_CURSOR
 
 #: The documented names; each is also taken in small letters.
 INDICATORS: Final = (
@@ -66,6 +67,12 @@ def _whole(low: int, high: int) -> Callable[[object], int]:
         raise _refuse("not_whole_between", low=low, high=high)
 
     return check
+
+
+def _order_cursor(value: object) -> str:
+    if isinstance(value, str) and re.fullmatch(ORDER_CURSOR, value, re.ASCII):
+        return value
+    raise _refuse("not_an_order_cursor")
 
 
 def _time_ms(value: object) -> int | None:
@@ -179,6 +186,9 @@ Period = Annotated[int | None, *_bounded(1, MAX_PERIOD)]
 Lines = Annotated[int, *_bounded(1, MAX_LINES)]
 Seconds = Annotated[int, *_bounded(1, MAX_SHADOW_SECONDS)]
 Cursor = Annotated[int, *_bounded(0, MAX_CURSOR)]
+OrderCursorText = Annotated[
+    str, *_documented(_order_cursor, type="string", pattern=f"^{ORDER_CURSOR}$")
+]
 TimeMs = Annotated[
     int | None,
     *_documented(_time_ms, type=["integer", "null"], minimum=0, maximum=MAX_TIME_MS),
@@ -248,17 +258,17 @@ class ShadowQuery(RequestShape):
 
 
 class OrdersQuery(RequestShape):
-    """`cursor` is the last order id that was read; 0 begins with the oldest of the market."""
+    """`cursor` is the `next_cursor` of the last page; 0 begins with the oldest of the market."""
 
     symbol: QuerySymbol = None
     market_type: MarketType = Market.SPOT
-    cursor: Cursor = 0
+    cursor: OrderCursorText = "0"
     limit: Limit = 100
     open_only: Flag = False
 
 
 class FillsQuery(RequestShape):
-    """`cursor` is that of the last page; 0 begins with the oldest."""
+    """`cursor` is the `next_cursor` of the last page; 0 begins with the oldest."""
 
     symbol: QuerySymbol = None
     cursor: Cursor = 0

@@ -15,12 +15,15 @@ from dataclasses import replace
 
 from gridlab.agents.bot import Bot
 from gridlab.agents.recovery import recover
+from gridlab.agents.stopping import kill_all
 from gridlab.agents.supervisor import Supervisor
+from gridlab.agents.trader import Trader
 from gridlab.app.build import Sessions
 from gridlab.app.companions import Companion, Company
 from gridlab.app.heed import heeded
 from gridlab.app.killswitch import KillSwitch
 from gridlab.app.modes import COMMANDS, REAL_ORDERS
+from gridlab.app.order_pages import OrderPage, OrderQuery
 from gridlab.app.picture import picture_of
 from gridlab.app.session import Probe, Session
 from gridlab.app.settings import Settings
@@ -30,7 +33,7 @@ from gridlab.data.cache_core import IntelligentCache
 from gridlab.domain.advice import Advice
 from gridlab.domain.events import StopPolicy
 from gridlab.domain.market import Market
-from gridlab.domain.orders import OrderReport, Trade
+from gridlab.domain.orders import Trade
 from gridlab.domain.plan import GridPlan, Severity
 from gridlab.domain.snapshot import BotSnapshot, EngineState, Mode, Snapshot
 from gridlab.domain.spec import GridSpec
@@ -47,6 +50,8 @@ PUBLISH_EVERY_MS = 50
 #: How long an end that was asked for waits for requests that are on their way.
 QUIET_WITHIN_S = 2.0
 QUIET_FOR_S = 0.1
+#: How long a kill waits for the venue's answers before it tells what is still open.
+KILL_WITHIN_S = 15.0
 
 
 class Engine:
@@ -74,6 +79,7 @@ class Engine:
         #: Rises with each session, whose market time may begin before the last one's end.
         self.session_number = 0
         self.kill_switch = KillSwitch(settings.kill_path)
+        self._trader: Trader | None = None  # while its loop runs
         self._wall = SystemClock()
         self._on_ready = on_ready
         self._was_ready = False
@@ -118,6 +124,7 @@ class Engine:
             self.session_number += 1
             session = self.session = self._sessions.make(self.settings)
             await session.open()
+            self._trader = session.trader
             work.append(asyncio.create_task(session.trader.run()))
             await self._recover(session)
             work.append(asyncio.create_task(self._run(session)))
@@ -154,6 +161,7 @@ class Engine:
             self._set_state(EngineState.RECOVERING, f"{type(error).__name__}: {error}")
             raise
         finally:
+            self._trader = None
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
@@ -209,7 +217,7 @@ class Engine:
 
     async def _recover(self, session: Session) -> None:
         is_new = not session.journal.length
-        await recover(session.trader)
+        await recover(session.trader, self.kill_switch.reason)
         for report in await session.account.ghosts():
             raise StorageError(
                 f"the venue holds order {report.client_id}, which the journal does not know: the "
@@ -217,7 +225,8 @@ class Engine:
             )
         if is_new:
             await session.prime()
-            if self.settings.first_bot and session.is_recorded:
+            is_wanted = self.settings.first_bot and session.is_recorded
+            if is_wanted and not self.kill_switch.reason:
                 symbol = self.settings.first_bot
                 await self._start(session, self.settings.config.spec_for(symbol))
 
@@ -260,11 +269,7 @@ class Engine:
 
     async def start_grid(self, spec: GridSpec) -> BotSnapshot:
         session = self._usable()
-        if self.kill_switch.reason:
-            raise Conflict(
-                f"the kill switch is pulled ({self.kill_switch.reason}); release it with POST "
-                "/api/revive before a grid can start"
-            )
+        self.kill_switch.check()
         if self._state is EngineState.FINISHED:
             raise Conflict(
                 "the recording has ended, so no new grid can start; begin anew with "
@@ -285,6 +290,7 @@ class Engine:
         if failures:
             raise InvalidSpec(*failures)
         await session.prepare(spec)
+        self.kill_switch.check()  # it may have been pulled while the venue was asked
         bot = session.trader.start_grid(plan.spec, plan.instrument, plan.reference_price)
         await session.trader.idle()
         log.info("grid %s started on %s at %s", bot.run, bot.symbol, text(plan.reference_price))
@@ -298,17 +304,41 @@ class Engine:
         return self._published(bot)
 
     async def kill(self, reason: str) -> tuple[BotSnapshot, ...]:
-        """Refuse new grids, durably, and stop every bot; what the bots then are."""
-        self.kill_switch.pull(reason)
+        """Refuse new grids, durably, and stop every bot; what is known of those bots then.
+
+        While the engine recovers, the bots of the trader that there is stop at once, those of the
+        next one before it sends anything; what is told of them is the last good picture.
+
+        Raises:
+            StorageError: the switch could not be saved; the bots were asked to stop all the same.
+        """
+        trader = self._trader
         log.warning("kill switch pulled: %s", reason)
-        session = self._usable()
-        stopped = [bot for bot in session.trader.bots.values() if bot.started and not bot.is_over]
-        for bot in stopped:
-            if bot.is_driven:
-                session.trader.stop_grid(bot.symbol, f"kill switch: {reason}", StopPolicy.KEEP)
-        await session.trader.idle()
-        self._publish()
-        return tuple(self.snapshot.bots[bot.symbol] for bot in stopped)
+        concerned = [bot.symbol for bot in self.snapshot.bots.values() if bot.may_trade]
+        try:
+            self.kill_switch.pull(reason)
+        finally:
+            killed = () if trader is None else kill_all(trader, self.kill_switch.reason)
+            self._publish()
+        if trader is not None and self._is_usable:
+            concerned = [bot.symbol for bot in killed]
+            await self._answered(trader)
+            self._publish()
+        bots = self.snapshot.bots
+        return tuple(bots[symbol] for symbol in concerned if symbol in bots)
+
+    @staticmethod
+    async def _answered(trader: Trader) -> None:
+        """Wait a while until everything sent has its outcome; a break is recovery's affair."""
+        try:
+            async with asyncio.timeout(KILL_WITHIN_S):
+                await trader.idle()
+        except TimeoutError:
+            log.warning("the venue has not answered everything within %g s", KILL_WITHIN_S)
+        except BaseException as error:
+            if error is not trader.failure:
+                raise
+            log.error("the trader broke while its bots stopped: %s", error)
 
     async def revive(self) -> None:
         """Allow new grids again; no stopped bot is started."""
@@ -339,20 +369,9 @@ class Engine:
             )
         await self._door.ask(mode)
 
-    async def orders(
-        self, market: Market, symbol: str | None, after: int, limit: int, open_only: bool
-    ) -> tuple[OrderReport, ...]:
-        """Orders of one venue's books with an id above `after`, ascending, other people's too."""
-        account = self._usable().account
-        found: list[OrderReport] = []
-        while len(found) < limit and (page := await account.orders(market, after, limit)):
-            after = int(page[-1].order_id)
-            found += [
-                order
-                for order in page
-                if symbol in (None, order.symbol) and (order.status.is_open or not open_only)
-            ]
-        return tuple(found[:limit])
+    async def orders(self, query: OrderQuery) -> OrderPage:
+        """A page of one venue's orders, other people's too."""
+        return await self._usable().account.orders(query)
 
     def step_seconds(self) -> tuple[float, ...]:
         """How long the latest steps of the engine took."""
@@ -375,9 +394,13 @@ class Engine:
         return replace(plan, findings=(*plan.findings, *told))
 
     def _usable(self) -> Session:
-        if self.session is None or self._state not in (EngineState.READY, EngineState.FINISHED):
+        if self.session is None or not self._is_usable:
             raise Conflict(f"the engine is {self._state}; try again when it is ready")
         return self.session
+
+    @property
+    def _is_usable(self) -> bool:
+        return self._state in (EngineState.READY, EngineState.FINISHED)
 
     # --- snapshots --------------------------------------------------------------------------------
 
@@ -396,13 +419,14 @@ class Engine:
     def _publish(self) -> None:
         session = self.session
         self._sequence += 1
-        if session is None or self._state not in (EngineState.READY, EngineState.FINISHED):
+        if session is None or not self._is_usable:
             # The books may be closed or half changed: keep the last good picture and say so.
             self.snapshot = replace(
                 self.snapshot,
                 sequence=self._sequence,
                 state=self._state,
                 reason=self._reason,
+                killed=self.kill_switch.reason,
                 agents=(self._supervisor.health(self.snapshot.wall_ms), *self._company.health()),
             )
         else:

@@ -11,15 +11,18 @@ import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from operator import itemgetter
 from pathlib import Path
 from typing import Protocol
 
 from gridlab.agents.trader import Trader
+from gridlab.app.order_pages import OrderPage, OrderQuery, Placed, page_of
 from gridlab.app.own_orders import OwnOrders
 from gridlab.clock import Clock
 from gridlab.domain.account import Position
 from gridlab.domain.market import Balance, Market
 from gridlab.domain.orders import ClientId, OrderReport, Trade
+from gridlab.domain.pages import OrderCursor
 from gridlab.errors import ExchangeUnavailable, NotFound
 from gridlab.exchange.base import FuturesExchange
 
@@ -58,6 +61,10 @@ class ExchangeAccount:
         self._trader = trader
         self._clock = clock
         self._own = OwnOrders(journal_path)
+        # The journal is read beside the loop, which trades meanwhile.
+        self._reading = asyncio.Lock()
+        self._arrivals: dict[Market, dict[tuple[str, str], Placed]] = {}
+        self._seen_ms = 0
         self._balances: dict[Market, tuple[Balance, ...]] = {}
         self._positions: tuple[Position, ...] = ()
         self.read_ms: dict[Market, int] = {}
@@ -80,13 +87,30 @@ class ExchangeAccount:
         await self._read_balances(market)
         return {balance.asset: balance.free for balance in self.balances(market)}
 
-    async def orders(self, market: Market, after: int, limit: int) -> Sequence[OrderReport]:
-        known = {o.order_id: o for o in (*self.foreign(market), *self._own.orders(market))}
-        ordered = sorted(known.values(), key=lambda order: int(order.order_id))
-        return [order for order in ordered if int(order.order_id) > after][:limit]
+    async def orders(self, query: OrderQuery) -> OrderPage:
+        async with self._reading:
+            own = await asyncio.to_thread(self._own.orders, query.market)
+            others = self._arrived(query.market)
+        seen = sorted((*own, *others), key=itemgetter(0))
+        return page_of(seen, query, is_all=True)
+
+    def _arrived(self, market: Market) -> list[Placed]:
+        """Other people's orders, each at the place where it was first seen: after all of ours."""
+        known = self._arrivals.get(market, {})
+        found: dict[tuple[str, str], Placed] = {}
+        for order in self.foreign(market):
+            name = order.symbol, order.order_id
+            if name in known:
+                found[name] = known[name][0], order
+            else:
+                self._seen_ms = max(self._seen_ms + 1, self._clock.now_ms())
+                found[name] = OrderCursor(self._own.seq, self._seen_ms), order
+        self._arrivals[market] = found
+        return list(found.values())
 
     async def trades(self, market: Market, symbol: str) -> Sequence[Trade]:
-        return self._own.trades(market, symbol)
+        async with self._reading:
+            return await asyncio.to_thread(self._own.trades, market, symbol)
 
     async def ghosts(self) -> Sequence[OrderReport]:
         """Looked for twice, because recovery places orders while the first answer is on its way."""

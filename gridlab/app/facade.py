@@ -8,7 +8,6 @@ verb has an awaitable twin with an `a` in front, for notebooks that must not blo
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import os
 import threading
@@ -28,6 +27,7 @@ from gridlab.app.jobs import Jobs
 from gridlab.app.logs import LogLine, LogRing
 from gridlab.app.modes import Access
 from gridlab.app.performance import measure
+from gridlab.app.record_verbs import RecordVerbs
 from gridlab.app.sentiment_verbs import SentimentVerbs
 from gridlab.app.session import Probe
 from gridlab.app.settings import Settings, make_settings, secrets_of
@@ -35,15 +35,14 @@ from gridlab.app.symbols import SymbolReport, report_on
 from gridlab.app.work_verbs import WorkVerbs
 from gridlab.clock import MarketTime, SystemClock
 from gridlab.data.cache import IntelligentCache, open_candle
-from gridlab.domain.events import OrderFilled, StopPolicy
+from gridlab.domain.events import StopPolicy
 from gridlab.domain.market import Instrument, Interval, Kline, Market, Ticker
-from gridlab.domain.orders import OrderReport, Trade
+from gridlab.domain.orders import Trade
 from gridlab.domain.plan import GridPlan
 from gridlab.domain.snapshot import BotSnapshot, BotStatus, Mode, Snapshot
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import Conflict, InvalidInput
 from gridlab.exchange.base import MarketData
-from gridlab.store.journal import Entry, read_entries
 from gridlab.store.lease import Lease
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ MOST_LEAD_BARS = 2_000
 ANSWER_WITHIN_S = 30.0
 
 
-class GridLab(WorkVerbs, AiVerbs, SentimentVerbs):
+class GridLab(RecordVerbs, WorkVerbs, AiVerbs, SentimentVerbs):
     """A workbench engine in its own thread.
 
     Args:
@@ -268,41 +267,6 @@ class GridLab(WorkVerbs, AiVerbs, SentimentVerbs):
         """The rules of `symbol`; raises `NotFound`."""
         return self._market().instrument(market, symbol)
 
-    def orders(
-        self,
-        symbol: str | None = None,
-        *,
-        after: int = 0,
-        limit: int = 100,
-        open_only: bool = False,
-        market: Market = Market.SPOT,
-    ) -> tuple[OrderReport, ...]:
-        """One venue's orders with an id above `after`, ascending; other people's included."""
-        return self._call(self._running().orders(market, symbol, after, limit, open_only))
-
-    def events(
-        self, run: str | None = None, *, after: int = 0, limit: int = 100, mode: Mode | None = None
-    ) -> tuple[tuple[int, Entry], ...]:
-        """(seq, entry) of the journal of `mode`, by default the present one's, above `after`."""
-        entries = read_entries(self._journal_path(mode), run, after)
-        return tuple(itertools.islice(entries, limit))
-
-    def fills(
-        self,
-        symbol: str | None = None,
-        *,
-        after: int = 0,
-        limit: int = 100,
-        mode: Mode | None = None,
-    ) -> tuple[tuple[int, Trade], ...]:
-        """(journal seq, trade) of every fill booked in `mode`, by default the present one."""
-        booked = (
-            (seq, entry.event.trade)
-            for seq, entry in read_entries(self._journal_path(mode), None, after)
-            if isinstance(entry.event, OrderFilled) and symbol in (None, entry.event.trade.symbol)
-        )
-        return tuple(itertools.islice(booked, limit))
-
     def indicator(
         self,
         symbol: str,
@@ -413,11 +377,17 @@ class GridLab(WorkVerbs, AiVerbs, SentimentVerbs):
     def kill(self, reason: str = "kill switch") -> tuple[BotSnapshot, ...]:
         """Stop every bot and refuse new ones until `revive()`, also after a restart.
 
+        While the engine recovers, and in whichever mode is entered next, bots stop before they may
+        send an order.
+
         Returns:
-            The bots that were stopped; they keep the base that they hold.
+            The bots that this concerns, as last known; they keep the base that they hold. One that
+            `may_trade` is still to stop.
 
         Raises:
-            Conflict: the engine is not ready; the switch is pulled all the same.
+            Conflict: the engine is not running; the switch is not pulled.
+            StorageError: the switch could not be saved: bots stop, and none starts, until this
+                process ends.
         """
         return self._call(self._running().kill(reason))
 
@@ -441,10 +411,6 @@ class GridLab(WorkVerbs, AiVerbs, SentimentVerbs):
         if self._engine is None:
             raise Conflict("the engine is not started; call start() or use it in a with statement")
         return self._engine
-
-    def _journal_path(self, mode: Mode | None) -> Path:
-        settings = self.settings
-        return (settings if mode is None else settings.in_mode(mode)).journal_path
 
     def _market_ms(self) -> int | None:
         session = None if self._engine is None else self._engine.session

@@ -1,15 +1,19 @@
-"""The kill switch: a reason on disk, so that a restart cannot forget that somebody pulled it."""
+"""The kill switch: a reason on disk, so that a restart cannot forget that somebody pulled it.
+
+While it is pulled, no grid starts, and every recovery, in whichever mode, stops the bots that it
+finds before they may send an order; how is said in `agents.stopping`.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from gridlab.errors import StorageError
+from gridlab.errors import Conflict, StorageError
 
 
 class KillSwitch:
-    """Whether new grids are refused, and why; kept in `path`.
+    """Whether everything is to stop, and why; kept in `path`.
 
     Raises:
         StorageError: the disk refused.
@@ -20,21 +24,39 @@ class KillSwitch:
         self.reason = self._read()
 
     def pull(self, reason: str) -> None:
-        """Refuse new grids from now on; durable before this returns."""
-        reason = reason.strip() or "no reason was given"
-        aside = self._path.with_suffix(".new")
+        """Stop everything from now on; durable before this returns.
+
+        Where the disk refuses, the switch is pulled all the same until this process ends.
+        """
+        self.reason = reason.strip() or "no reason was given"
         try:
-            with aside.open("w", encoding="utf-8") as file:
-                file.write(reason)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(self._path)
+            self._write(self.reason)
         except OSError as error:
             raise StorageError(
-                f"{self._path}: the kill switch could not be saved ({error.strerror}); free some "
-                "space and pull it again"
+                f"{self._path}: the kill switch could not be saved ({error.strerror}); it holds "
+                "until this process ends: free some space and pull it again"
             ) from error
-        self.reason = reason
+
+    def _write(self, reason: str) -> None:
+        aside = self._path.with_suffix(".new")
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(reason)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(self._path)
+        folder = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def check(self) -> None:
+        """Raise `Conflict` while the switch is pulled."""
+        if self.reason:
+            raise Conflict(
+                f"the kill switch is pulled ({self.reason}); release it with POST /api/revive "
+                "before a grid can start"
+            )
 
     def release(self) -> None:
         """Allow new grids again."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
+from gridlab.app.order_pages import Placed
 from gridlab.domain.commands import PlaceOrder
 from gridlab.domain.events import (
     GridStarted,
@@ -22,6 +23,7 @@ from gridlab.domain.events import (
 )
 from gridlab.domain.market import Market
 from gridlab.domain.orders import OrderReport, OrderRequest, Trade, VenueStatus
+from gridlab.domain.pages import OrderCursor
 from gridlab.money import ZERO
 from gridlab.store.journal import Entry, read_entries
 
@@ -31,26 +33,35 @@ MOST_KEPT = 5_000
 
 @dataclass(slots=True)
 class _Pages:
-    """One market: orders by client id, which of them have ended in their order, and trades."""
+    """One market: orders by client id, which of them have ended in their order, and trades.
+
+    `places` has the entry in which each order got the venue's id, ascending.
+    """
 
     orders: dict[str, OrderReport] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)
     ended: deque[str] = field(default_factory=deque)
     trades: deque[Trade] = field(default_factory=lambda: deque(maxlen=MOST_KEPT))
 
 
 class OwnOrders:
-    """What the journal at `path` says of our orders."""
+    """What the journal at `path` says of our orders; used by one thread at a time.
+
+    Attributes:
+        seq: the last entry that was read.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seq = 0
+        self.seq = 0
         self._markets: dict[str, Market] = {}
         self._pages = {market: _Pages() for market in Market}
 
-    def orders(self, market: Market) -> list[OrderReport]:
-        """Open and ended orders, in no order; those without the venue's number are left out."""
+    def orders(self, market: Market) -> list[Placed]:
+        """Open and ended orders, in the order in which the venue's answers came."""
         self._read()
-        return [order for order in self._pages[market].orders.values() if order.order_id]
+        pages = self._pages[market]
+        return [(OrderCursor(seq), pages.orders[one]) for one, seq in pages.places.items()]
 
     def trades(self, market: Market, symbol: str) -> list[Trade]:
         """Our trades on `symbol`, oldest first."""
@@ -58,11 +69,11 @@ class OwnOrders:
         return [trade for trade in self._pages[market].trades if trade.symbol == symbol]
 
     def _read(self) -> None:
-        for seq, entry in read_entries(self._path, None, self._seq):
-            self._take(entry)
-            self._seq = seq
+        for seq, entry in read_entries(self._path, None, self.seq):
+            self._take(seq, entry)
+            self.seq = seq
 
-    def _take(self, entry: Entry) -> None:
+    def _take(self, seq: int, entry: Entry) -> None:
         event = entry.event
         if isinstance(event, GridStarted):
             self._markets[entry.stream] = event.spec.market
@@ -74,12 +85,14 @@ class OwnOrders:
                     pages.orders[client_id] = replace(
                         found, order_id=order_id, created_ms=time_ms, updated_ms=time_ms
                     )
+                    if order_id:
+                        pages.places.setdefault(client_id, seq)
             case OrderFilled(_, trade):
-                _fill(pages, trade)
+                _fill(pages, trade, seq)
             case OrderEnded(time_ms, client_id, status, executed):
                 _end(pages, client_id, time_ms, status, executed)
             case OrderRejected(_, client_id) | OrderAbsent(_, client_id):
-                pages.orders.pop(client_id, None)
+                _forget(pages, client_id)
             case _:
                 pass
         for command in entry.commands:
@@ -103,12 +116,13 @@ def _sent(request: OrderRequest, time_ms: int) -> OrderReport:
     )
 
 
-def _fill(pages: _Pages, trade: Trade) -> None:
+def _fill(pages: _Pages, trade: Trade, seq: int) -> None:
     """Note a trade. The last one ends its order: grids need no event for that, so none is kept."""
     pages.trades.append(trade)
     found = pages.orders.get(trade.client_id)
     if found is None:
         return
+    pages.places.setdefault(trade.client_id, seq)
     executed, status = min(found.executed + trade.quantity, found.quantity), found.status
     if status.is_open:
         is_done = executed == found.quantity
@@ -140,4 +154,9 @@ def _put(pages: _Pages, order: OrderReport) -> None:
     if before is not None and before.status.is_open and not order.status.is_open:
         pages.ended.append(order.client_id)
         while len(pages.ended) > MOST_KEPT:
-            pages.orders.pop(pages.ended.popleft(), None)
+            _forget(pages, pages.ended.popleft())
+
+
+def _forget(pages: _Pages, client_id: str) -> None:
+    pages.orders.pop(client_id, None)
+    pages.places.pop(client_id, None)

@@ -8,15 +8,20 @@ from decimal import Decimal
 
 from gridlab.agents.trader import Trader
 from gridlab.app.config import Config
+from gridlab.app.order_pages import OrderPage, OrderQuery, page_of
 from gridlab.app.shared_books import SharedBooks
 from gridlab.clock import Clock
 from gridlab.domain.account import Position
 from gridlab.domain.market import Balance, Instrument, Market
 from gridlab.domain.orders import ClientId, OrderReport, Trade
+from gridlab.domain.pages import OrderCursor
 from gridlab.domain.spec import GridSpec
 from gridlab.exchange.paper import FillRule, PaperBook, PaperExchange
 from gridlab.exchange.paper_futures import PaperFutures
 from gridlab.exchange.paper_futures_book import FuturesBook
+
+#: Orders that are looked at for one page.
+MOST_ORDERS = 1_000
 
 
 def at_account_leverage(spec: GridSpec, config: Config) -> GridSpec:
@@ -78,9 +83,12 @@ class PaperAccount:
     async def available(self, market: Market) -> dict[str, Decimal]:
         return {balance.asset: balance.free for balance in self.balances(market)}
 
-    async def orders(self, market: Market, after: int, limit: int) -> Sequence[OrderReport]:
-        venue = self._venues.get(market)
-        return () if venue is None else venue.book.orders(after, limit)
+    async def orders(self, query: OrderQuery) -> OrderPage:
+        """The venue numbers the orders of all symbols as they come, so an id is a position."""
+        venue, after = self._venues.get(query.market), query.after.position
+        found = () if venue is None else venue.book.orders(after, MOST_ORDERS + 1)
+        seen = [(OrderCursor(int(order.order_id)), order) for order in found[:MOST_ORDERS]]
+        return page_of(seen, query, is_all=len(found) <= MOST_ORDERS)
 
     async def trades(self, market: Market, symbol: str) -> Sequence[Trade]:
         venue = self._venues.get(market)

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from gridlab.agents.trader import Trader
+from gridlab.app.order_pages import OrderPage, OrderQuery
 from gridlab.clock import Clock
 from gridlab.domain.account import Position
 from gridlab.domain.market import Balance, Instrument, Market
@@ -59,8 +60,11 @@ class Account(Protocol):
         """
         ...
 
-    async def orders(self, market: Market, after: int, limit: int) -> Sequence[OrderReport]:
-        """Orders of one market with an id above `after`, ascending, other people's too."""
+    async def orders(self, query: OrderQuery) -> OrderPage:
+        """A page of orders, other people's too; no new one ever comes before a given cursor.
+
+        Looks at a bounded number of orders, so that whoever asks never holds the trading up.
+        """
         ...
 
     async def trades(self, market: Market, symbol: str) -> Sequence[Trade]:

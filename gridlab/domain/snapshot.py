@@ -145,6 +145,11 @@ class BotSnapshot:
     recovery: Recovery | None = None
     leverage: int = 1
 
+    @property
+    def may_trade(self) -> bool:
+        """Whether an order of it may be at the venue, or may yet be made."""
+        return self.status not in (BotStatus.STOPPED, BotStatus.ERROR) or bool(self.open_orders)
+
 
 @dataclass(frozen=True, slots=True)
 class AgentHealth:

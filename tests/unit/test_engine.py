@@ -309,11 +309,11 @@ def test_the_kill_switch_stops_every_bot_and_survives_a_restart(tmp_path: Path) 
 def test_orders_fills_and_events_are_read_in_pages(tmp_path: Path) -> None:
     with GridLab(tmp_path, speed=0, first_bot="BTCUSDT", **SHORT) as lab:
         play_to_end(lab)
-        orders, after = [], 0
-        while page := lab.orders(after=after, limit=7):
-            assert len(page) <= 7
-            orders += page
-            after = int(page[-1].order_id)
+        orders, page = [], lab.order_page(limit=7)
+        while page.items:
+            assert len(page.items) <= 7
+            orders += [order for _, order in page.items]
+            page = lab.order_page(after=page.next_cursor, limit=7)
         assert [int(order.order_id) for order in orders] == list(range(1, len(orders) + 1))
         assert {o.client_id for o in lab.orders(open_only=True, limit=1000)} == {
             o.client_id for o in lab.snapshot.bots["BTCUSDT"].open_orders

@@ -46,7 +46,8 @@ def essence(order: OrderReport) -> tuple[object, ...]:
 def test_the_journal_tells_the_orders_that_the_venue_remembers(lab: GridLab) -> None:
     told = OwnOrders(lab.settings.journal_path).orders(Market.SPOT)
     venue = lab.orders(limit=10_000)
-    assert {essence(order) for order in told} == {essence(order) for order in venue}
+    assert told == sorted(told, key=lambda placed: placed[0])
+    assert {essence(order) for _, order in told} == {essence(order) for order in venue}
     assert len(venue) > 15 and {o.status for o in venue} == {
         VenueStatus.FILLED,
         VenueStatus.CANCELED,
@@ -73,7 +74,7 @@ def test_it_follows_a_journal_that_grows_and_forgets_the_oldest_ended(
             sizes.append(len(own.orders(Market.SPOT)))
         assert max(sizes) <= 3 + lab.snapshot.bots["BTCUSDT"].levels + 1
         kept = own.orders(Market.SPOT)
-    assert len(kept) == 3 and not any(order.status.is_open for order in kept)
+    assert len(kept) == 3 and not any(order.status.is_open for _, order in kept)
 
 
 def test_a_refused_order_is_none(lab: GridLab, tmp_path: Path) -> None:
@@ -85,7 +86,7 @@ def test_a_refused_order_is_none(lab: GridLab, tmp_path: Path) -> None:
     with Journal.open(path, lambda: "r") as journal:
         journal.append(entries[: entries.index(accepted) + 1])
         own = OwnOrders(path)
-        assert [o.client_id for o in own.orders(Market.SPOT)] == [accepted.event.client_id]
+        assert [o.client_id for _, o in own.orders(Market.SPOT)] == [accepted.event.client_id]
         refused = OrderRejected(accepted.event.time_ms, accepted.event.client_id, "-1", "no")
         journal.append([type(accepted)(accepted.stream, refused, ())])
         assert own.orders(Market.SPOT) == []

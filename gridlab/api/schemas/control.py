@@ -26,9 +26,15 @@ class KillState(Stamp):
 
 
 class Killed(KillState):
-    """`POST /api/kill`: the bots that this call stopped, as they are now."""
+    """`POST /api/kill`: the bots that this call stopped, and those that are still to stop.
+
+    `pending` is as last known. While the engine recovers, its bots stop before they may send an
+    order; otherwise the venue has not yet confirmed every end, or the bot is halted and its orders
+    are to be cancelled at the venue.
+    """
 
     stopped: list[GridStatus]
+    pending: list[GridStatus]
 
 
 class Revived(KillState):

@@ -1,7 +1,8 @@
 """Pages of orders, fills and events.
 
 `next_cursor` is where the next page begins, also when nothing more is there yet: asking again with
-it later gives what has come since. `has_more` says whether something is there now.
+it later gives what has come since. `has_more` says whether to ask again at once. One request looks
+at a bounded number of records, so a page can be short, or empty, and yet have more after it.
 """
 
 from __future__ import annotations
@@ -123,22 +124,33 @@ class EventRecord(Shape):
 
 class Page(Stamp):
     has_more: bool
-    next_cursor: int
 
 
 class OrdersPage(Page):
-    """`/api/orders`, oldest first, ended ones included."""
+    """`/api/orders`, oldest first, ended ones included.
+
+    Go on with `next_cursor` while `has_more`, also after a short or an empty page. New orders come
+    after every cursor that was given; other people's open ones come once more after a restart. The
+    text of a cursor has no meaning, and no cursor fits another market or mode.
+    """
 
     orders: list[OrderRecord]
+    next_cursor: str
 
 
 class FillsPage(Page):
-    """`/api/fills`, oldest first."""
+    """`/api/fills`, oldest first.
+
+    Go on with `next_cursor` while `has_more`, also after a short or an empty page: one request
+    looks at a bounded part of the journal.
+    """
 
     fills: list[FillRecord]
+    next_cursor: int
 
 
 class EventsPage(Page):
     """`/api/events`, oldest first."""
 
     events: list[EventRecord]
+    next_cursor: int

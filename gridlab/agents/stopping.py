@@ -1,0 +1,25 @@
+"""The kill switch's order to a trader: every bot stops, and none of them sends another order."""
+
+from __future__ import annotations
+
+from gridlab.agents.bot import Bot
+from gridlab.agents.trader import Trader
+from gridlab.domain.events import StopPolicy, StopRequested
+
+#: A kill cancels orders and keeps what is held: it never trades.
+KILL_POLICY = StopPolicy.KEEP
+
+
+def kill_all(trader: Trader, reason: str) -> tuple[Bot, ...]:
+    """Ask every bot that is not over to stop; the bots that this concerns, halted ones too.
+
+    From the trader's next turn on, no grid answers anything with a new order, except for the final
+    sale of one that was told to sell before. Halted bots take no event; their orders rest at the
+    venue.
+    """
+    found = tuple(bot for bot in trader.bots.values() if not bot.is_over)
+    for bot in found:
+        if bot.is_driven and not bot.is_stopping:
+            words = f"kill switch: {reason}"
+            trader.post(bot.run, StopRequested(trader.clock.now_ms(), words, KILL_POLICY))
+    return found
