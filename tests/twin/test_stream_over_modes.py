@@ -21,6 +21,13 @@ Event = tuple[str, Any]
 WITHIN_S = 15.0
 
 
+def wait_for_trades(lab: GridLab, count: int) -> None:
+    end = time.monotonic() + WITHIN_S
+    while lab.snapshot.bots["BTCUSDT"].trade_count < count:
+        assert time.monotonic() < end, f"{count} trades were not made in time"
+        time.sleep(0.02)
+
+
 @pytest.fixture
 def twin() -> Iterator[RunningTwin]:
     with running_twin(has_limits=False, pulse_ms=1_000) as running:
@@ -35,10 +42,7 @@ def lab(tmp_path: Path, twin: RunningTwin, monkeypatch: pytest.MonkeyPatch) -> I
     with GridLab(tmp_path / "data", speed=10_000, **shadow) as running:
         running.switch_mode(Mode.REPLAY)
         running.start_grid(running.default_spec("BTCUSDT"))
-        end = time.monotonic() + WITHIN_S
-        while running.snapshot.bots["BTCUSDT"].trade_count < 5:
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        wait_for_trades(running, 5)
         yield running
 
 
@@ -71,14 +75,18 @@ def cursors(events: list[Event]) -> list[int]:
 
 
 def test_each_mode_tells_its_own_fills(lab: GridLab, twin: RunningTwin, hub: Hub) -> None:
-    with hub._news:  # so that nothing is told between the two
+    with hub._news:  # so that nothing is told before the stream has begun
         stream = hub.open(("snapshot", "bots", "fills"), "")
+        until(stream, anew_in(Mode.REPLAY))
         assert hub._picture is not None
         begun = hub._picture.fill_cursor
+    wait_for_trades(lab, lab.snapshot.bots["BTCUSDT"].trade_count + 1)
     lab.switch_mode(Mode.SHADOW)
     before = until(stream, anew_in(Mode.SHADOW))
     booked = [seq for seq, _ in lab.fills(after=begun, limit=10_000, mode=Mode.REPLAY)]
-    assert cursors(before) == booked, "the last fills of the mode that is left, and no other"
+    assert booked and cursors(before) == booked, (
+        "the last fills of the mode that is left, and no other"
+    )
     end_of_replay = lab.events(mode=Mode.REPLAY, limit=100_000)[-1][0]
 
     price = lab.snapshot.prices[Market.SPOT, "BTCUSDT"]
