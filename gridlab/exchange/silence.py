@@ -7,8 +7,10 @@ silences of a process share one `Ban`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 
 from gridlab.clock import Clock, iso
 
@@ -19,6 +21,7 @@ FIRST_BAN_MS = 120_000
 LONGEST_BAN_MS = 3 * DAY_MS
 #: After so long without one, the next ban counts as a first again.
 BAN_MEMORY_MS = DAY_MS
+_UNTIL = re.compile(r"until (\d{13})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +53,18 @@ class Ban:
         return self._last.until_ms
 
     def begin(self, until_ms: int | None) -> None:
-        """Take over a ban until the time that the venue stated, or for a guess that grows."""
+        """Take over a ban until the time that the venue stated, or for a guess that grows.
+
+        A stated end beyond the longest ban there is counts as that.
+        """
         now_ms = self._clock.now_ms()
+        if until_ms is None and now_ms < self._last.until_ms:
+            return  # heard again by requests that were under way when it began
         if until_ms is None:
             is_first = now_ms > self._last.until_ms + BAN_MEMORY_MS
             twice_ms = FIRST_BAN_MS if is_first else 2 * self._last.length_ms
             until_ms = now_ms + min(max(FIRST_BAN_MS, twice_ms), LONGEST_BAN_MS)
+        until_ms = min(until_ms, now_ms + LONGEST_BAN_MS)
         length_ms = max(0, until_ms - now_ms)
         self._last = BanRecord(max(self._last.until_ms, until_ms), length_ms)
         if self._on_change is not None:
@@ -111,3 +120,35 @@ class Silence:
             f"the exchange {why} silence until {iso(self.until_ms)}, in {left_s} s; nothing is "
             "sent before, try again then"
         )
+
+
+def stated_end_ms(
+    headers: Mapping[str, str], words: str, now_ms: int, venue_ahead_ms: int
+) -> int | None:
+    """When the venue wants to be asked again, in our time; None where it does not say.
+
+    Spot tells seconds in a header, USD-M often only a moment in words. Told both ways, the later
+    counts: to come back too early makes a ban longer.
+
+    Args:
+        venue_ahead_ms: how far the venue's clock is ahead of ours; its words name its own times.
+    """
+    ends = []
+    seconds = headers.get("Retry-After", "").strip()
+    if seconds.isascii() and seconds.isdigit() and len(seconds) < 12:
+        ends.append(now_ms + max(1, int(seconds)) * SECOND_MS)
+    if until := _UNTIL.search(words):
+        ends.append(int(until[1]) - venue_ahead_ms)
+    return max(ends, default=None)
+
+
+def ahead_by_date_ms(headers: Mapping[str, str], now_ms: int) -> int:
+    """How far the sender's clock is ahead of ours by its `Date`; 0 where there is none.
+
+    That header has whole seconds, so this is at most a second too little, and ends are then late
+    rather than early.
+    """
+    try:
+        return int(parsedate_to_datetime(headers.get("Date", "")).timestamp() * 1_000) - now_ms
+    except ValueError:
+        return 0

@@ -180,7 +180,10 @@ class Engine:
             Market.FUTURES: futures_venue(futures, self.transport, clock),
         }
         self.futures = futures
-        self.streams = {m: MarketStream(self.transport.endpoints, m, clock) for m in Market}
+        self.streams = {
+            m: MarketStream(self.transport.endpoints, m, clock, silence=self.transport.silence(m))
+            for m in Market
+        }
         for requests in (spot, futures):
             self.streams[requests.market].listen(_teller(requests))
         self.journal = Journal.open(path, lambda: identity)

@@ -34,6 +34,7 @@ from gridlab.exchange.binance.routes import (
     Signed,
 )
 from gridlab.exchange.binance.transport import NOT_SENT, Change, Done, SignedTransport
+from gridlab.exchange.silence import Silence
 from gridlab.money import ZERO, text
 
 DAY_MS = 86_400_000
@@ -206,6 +207,11 @@ class BinanceFutures(BinanceAccount):
         )
 
     # -- the user stream's key -------------------------------------------------------------------
+
+    @property
+    def silence(self) -> Silence:
+        """When the venue may be spoken to again, by whatever means."""
+        return self._transport.silence(self.market)
 
     async def start_listen_key(self) -> str:
         """A key for the user stream, good for an hour; the same one while it is active.

@@ -35,6 +35,7 @@ from gridlab.exchange.binance.routes import PUBLIC, Keyed, Public, Route, Signed
 from gridlab.exchange.binance.signing import Credentials, LiveRight, sign_ws
 from gridlab.exchange.binance.throttle import Throttle
 from gridlab.exchange.budgets import MINUTE_MS, Budgets, OrderBudget, OrderLimit, WeightBudget
+from gridlab.exchange.silence import Silence
 
 log = logging.getLogger(__name__)
 
@@ -131,10 +132,14 @@ class PublicTransport:
         """The request weight of `market`; whoever asks the same address by other means takes it."""
         return self._throttles[market].weight
 
+    def silence(self, market: Market) -> Silence:
+        """When the venue may be spoken to again, by whatever means."""
+        return self._throttles[market].weight.silence
+
     def banned_until_ms(self, market: Market) -> int:
         """When the present ban ends; 0 when there is none."""
-        until_ms = self._throttles[market].weight.silence.banned_until_ms
-        return until_ms if until_ms > self.clock.now_ms() else 0
+        silence = self.silence(market)
+        return silence.banned_until_ms if silence.is_banned else 0
 
     def note_refusal(self, market: Market, answer: Answer) -> None:
         """Keep the silence that a refusal asks for which did not come by a request of ours.
