@@ -148,7 +148,7 @@ class Engine:
         path: of the journal; a later engine on the same path goes on where this one ended.
         symbols: what the market streams carry, by market.
         identity: what the runs of a new journal are called.
-        budgets: what an earlier engine knew of limits and bans; a new process knows nothing.
+        budgets: allowances, whose bans may have been remembered; by default nothing is known.
     """
 
     def __init__(
