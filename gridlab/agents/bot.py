@@ -29,7 +29,7 @@ class Bot:
         funding_read_ms: when funding was last asked for.
         is_filed: it is over and was compared with the venue once more after that.
         rules: the venue's rules that the grid was last told.
-        restraint: what the venue lately refused for want of funds or room.
+        restraint: what the venue lately refused for reasons that hold for the next order too.
         recovery: what the last start of the process found, if the bot existed before it.
     """
 

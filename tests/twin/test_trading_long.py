@@ -58,6 +58,8 @@ RARE: tuple[tuple[FaultKind, dict[str, Any]], ...] = (
     (FaultKind.CLOCK_SKEW, {"ms": 1_500}),
 )
 TEND_S = 3.0
+#: The ban that every second death happens under.
+BAN_MS = 4_000
 #: Starts that may fail in a row before the faults stop until one works.
 PATIENT_STARTS = 5
 
@@ -162,6 +164,8 @@ class Campaign:
 
     async def _die_and_rise(self) -> None:
         """End the engine in the middle of everything, and start from the journal until it works."""
+        if self.counts["deaths"] % 2 == 0:
+            await self._be_banned()
         last, bots = self.engine, self.engine.bots
         await last.end()
         self.counts["deaths"] += 1
@@ -180,6 +184,11 @@ class Campaign:
                     await self.twin.faults({"quiet": True})
                 await self.engine.end()
                 await asyncio.sleep(1)
+
+    async def _be_banned(self) -> None:
+        """Have the venue ban the engine just before its death."""
+        await self.twin.fault(FaultKind.BANNED, 1, ms=BAN_MS)
+        await self.engine.until(lambda: self.engine.budgets.banned_until_ms > 0, 30)
 
     async def _wait_out_ban(self) -> None:
         """As a start does: not one request until a ban that was written down is over."""
@@ -249,6 +258,7 @@ def judge(campaign: Campaign, truth: Truth) -> None:
         assert happened == {kind.value for kind in FaultKind}, set(FaultKind) - happened
     assert len(happened) > 12, happened
     assert campaign.counts["deaths"] >= 1
+    assert campaign.counts["starts under a ban"] >= 1
     for market in Market:
         account, opening = truth[market.value], campaign.opening[market.value]
         assert len(ours(account, opening, "trades")) >= SECONDS / 2
