@@ -29,8 +29,13 @@ from gridlab.data.wire import (
 )
 from gridlab.domain.market import Instrument, Interval, Kline, Market, Ticker
 from gridlab.errors import ExchangeUnavailable, GridLabError, InvalidConfig, InvalidInput, NotFound
-from gridlab.exchange.budgets import FIRST_BAN_MS, MINUTE_MS, WeightBudget
-from gridlab.exchange.silence import ahead_by_date_ms, stated_end_ms
+from gridlab.exchange.budgets import (
+    FIRST_BAN_MS,
+    MINUTE_MS,
+    WeightBudget,
+    ahead_by_date_ms,
+    stated_end_ms,
+)
 
 DEFAULT_URLS = {
     Market.SPOT: "https://data-api.binance.vision",

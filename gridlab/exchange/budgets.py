@@ -19,7 +19,16 @@ from gridlab.exchange.order_budget import (
     OrderBudget,
     OrderLimit,
 )
-from gridlab.exchange.silence import DAY_MS, FIRST_BAN_MS, SECOND_MS, Ban, BanRecord, Silence
+from gridlab.exchange.silence import (
+    DAY_MS,
+    FIRST_BAN_MS,
+    SECOND_MS,
+    Ban,
+    BanRecord,
+    Silence,
+    ahead_by_date_ms,
+    stated_end_ms,
+)
 from gridlab.exchange.weight_budget import (
     DEFAULT_LIMITS,
     MINUTE_MS,
@@ -47,6 +56,8 @@ __all__ = [
     "OrderLimit",
     "Silence",
     "WeightBudget",
+    "ahead_by_date_ms",
+    "stated_end_ms",
 ]
 
 
