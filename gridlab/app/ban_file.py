@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,13 @@ def remembered_ban_ms(folder: Path, access: Access) -> int:
         for market in Market:
             budgets.silence(access.endpoints.rest(market))
     return budgets.banned_until_ms
+
+
+def wait_out_ban(folder: Path, access: Access) -> None:
+    """Return when no ban is remembered any more, and print what is waited for."""
+    while until_ms := remembered_ban_ms(folder, access):
+        print(f"the exchange has banned this address until {iso(until_ms)}; waiting", flush=True)
+        threading.Event().wait(max(0, until_ms - SystemClock().now_ms()) / 1_000)
 
 
 def remembering_budgets(folder: Path, clock: Clock) -> Budgets:

@@ -19,6 +19,7 @@ from typing import Protocol
 
 from gridlab._version import __version__
 from gridlab.app.admission import admit
+from gridlab.app.ban_file import wait_out_ban
 from gridlab.app.config import load_config
 from gridlab.app.dashboards import ChildServer, launch_lab, launch_voila
 from gridlab.app.doctor import DoctorOptions, examine
@@ -26,7 +27,7 @@ from gridlab.app.facade import GridLab
 from gridlab.app.logs import RedactingFormatter
 from gridlab.app.modes import REAL_ORDERS, Access, make_access
 from gridlab.app.settings import default_data_dir
-from gridlab.clock import SystemClock, iso
+from gridlab.clock import iso
 from gridlab.domain.snapshot import EngineState, Mode
 
 #: What a mode is, in the banner's words.
@@ -88,7 +89,7 @@ def run(options: Options, make_server: MakeServer) -> int:
     config = load_config(options.config)
     access = make_access(config, options.mode, options.endpoints)
     if access.mode is Mode.PRODUCTION:
-        _wait_out_ban(access, options)
+        wait_out_ban(options.data_dir or default_data_dir(), access)
         access = _confirmed(access, options)
     stopping = _catch_signals()
     lab = GridLab(
@@ -110,16 +111,6 @@ def run(options: Options, make_server: MakeServer) -> int:
         _wait(lab, children, stopping)
         print(f"stopping: {_left_behind(lab)}", flush=True)
     return 0
-
-
-def _wait_out_ban(access: Access, options: Options) -> None:
-    """Ask the exchange nothing until a ban is over that an earlier process heard."""
-    from gridlab.app.ban_file import remembered_ban_ms
-
-    folder = options.data_dir or default_data_dir()
-    while until_ms := remembered_ban_ms(folder, access):
-        print(f"the exchange has banned this address until {iso(until_ms)}; waiting", flush=True)
-        threading.Event().wait(max(0, until_ms - SystemClock().now_ms()) / 1000)
 
 
 def _confirmed(access: Access, options: Options) -> Access:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from gridlab.app.ban_file import remembered_ban_ms, remembering_budgets
 from gridlab.app.checks import Check, Verdict
 from gridlab.app.config import Config, load_config
 from gridlab.app.modes import COMMANDS, Access, make_access
@@ -103,7 +104,6 @@ def examine(options: DoctorOptions) -> Iterator[Check]:
 
 def _venues(access: Access, config: Config, folder: Path) -> Iterator[Check]:
     """What the mode's venues say; a venue that cannot be asked is a failure, not an error."""
-    from gridlab.app.ban_file import remembered_ban_ms, remembering_budgets
     from gridlab.app.doctor_venue import ask_venues
 
     if until_ms := remembered_ban_ms(folder, access):

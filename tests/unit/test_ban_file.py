@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from klines_server import SkippingClock
 
-from gridlab.app.ban_file import NAME, remembered_ban_ms, remembering_budgets
+from gridlab.app.ban_file import NAME, remembered_ban_ms, remembering_budgets, wait_out_ban
 from gridlab.app.modes import Access
 from gridlab.clock import SystemClock
 from gridlab.domain.market import Market
@@ -90,3 +90,16 @@ def test_a_start_is_told_before_it_asks_anything(tmp_path: Path) -> None:
     assert remembered_ban_ms(tmp_path, Access(Mode.SHADOW, PRODUCTION)) == until_ms
     assert remembered_ban_ms(tmp_path, Access(Mode.TESTNET, TESTNET)) == 0
     assert remembered_ban_ms(tmp_path, Access()) == 0
+
+
+def test_a_start_for_real_money_waits_before_it_asks_for_its_pre_flight(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock, access = SystemClock(), Access(Mode.PRODUCTION, PRODUCTION)
+    wait_out_ban(tmp_path, access)
+    assert capsys.readouterr().out == ""
+    until_ms = clock.now_ms() + 300
+    remembering_budgets(tmp_path, clock).silence(FUTURES).ban(until_ms)
+    wait_out_ban(tmp_path, access)
+    assert clock.now_ms() >= until_ms
+    assert "has banned this address until" in capsys.readouterr().out
