@@ -37,8 +37,17 @@ class Venue:
             return Rejected(self.code, "its own words")
         return Accepted(
             OrderReport(
-                *("1", request.client_id, request.symbol, request.side, request.type),
-                *(request.quantity, Decimal(0), VenueStatus.NEW, 0, 0, request.price),
+                order_id="1",
+                client_id=request.client_id,
+                symbol=request.symbol,
+                side=request.side,
+                type=request.type,
+                quantity=request.quantity,
+                executed=Decimal(0),
+                status=VenueStatus.NEW,
+                created_ms=0,
+                updated_ms=0,
+                price=request.price,
             )
         )
 
