@@ -32,7 +32,7 @@ class Bot:
         payments: ids of the funding that is booked here, or about to be.
         is_filed: it is over and was compared with the venue once more after that.
         rules: the venue's rules that the grid was last told.
-        restraint: what the venue lately refused for want of funds or room.
+        restraint: what the venue lately refused for reasons that hold for the next order too.
         recovery: what the last start of the process found, if the bot existed before it.
     """
 

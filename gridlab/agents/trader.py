@@ -302,7 +302,7 @@ class Trader:
         venue = self.venue_of(bot)
         if not venue.unseen_horizon_ms:
             return await venue.place(request)  # in this process; asking it costs nothing
-        return await bot.restraint.send(request, venue.place)
+        return await bot.restraint.send(request, venue.place, self.clock)
 
     def _digest(self, run: str, client_id: str, outcome: Outcome) -> None:
         now_ms = self.clock.now_ms()

@@ -1,8 +1,8 @@
 """The composition root: which session a mode is. A mode is what is built here.
 
-The only place that knows the concrete sessions of every mode at once. What outlives a session, such
-as the memory of a ban, is kept here. The live sessions are imported when they are asked for, so
-that a replay needs no exchange library.
+The only place that knows the concrete sessions of every mode at once. What outlives a session is
+kept here: the allowances of the process, and through them bans, which outlive it as well. The live
+sessions are imported when they are asked for, so that a replay needs no exchange library.
 """
 
 from __future__ import annotations
@@ -37,6 +37,11 @@ class Sessions:
         self._on_step = on_step
         self._budgets: Budgets | None = None
 
+    @property
+    def banned_until_ms(self) -> int:
+        """When the exchange's present ban ends; 0 when there is none."""
+        return 0 if self._budgets is None else self._budgets.banned_until_ms
+
     def make(self, settings: Settings) -> Session:
         """A session over the books of the mode, not yet connected and not yet recovered.
 
@@ -47,11 +52,11 @@ class Sessions:
         """
         if settings.mode is Mode.REPLAY:
             return ReplaySession(settings, self._wall, self._on_step)
+        from gridlab.app.ban_file import remembering_budgets
         from gridlab.app.exchange_session import ExchangeSession
         from gridlab.app.shadow_session import ShadowSession
-        from gridlab.exchange.budgets import Budgets
 
         if self._budgets is None:
-            self._budgets = Budgets(self._wall)
+            self._budgets = remembering_budgets(settings.data_dir, self._wall)
         kind = ShadowSession if settings.mode is Mode.SHADOW else ExchangeSession
         return kind(settings, self._wall, self._budgets, self._cache, self._on_step)

@@ -19,12 +19,14 @@ from typing import Protocol
 
 from gridlab._version import __version__
 from gridlab.app.admission import admit
-from gridlab.app.config import Config, load_config
+from gridlab.app.ban_file import wait_out_ban
+from gridlab.app.config import load_config
 from gridlab.app.dashboards import ChildServer, launch_lab, launch_voila
 from gridlab.app.doctor import DoctorOptions, examine
 from gridlab.app.facade import GridLab
 from gridlab.app.logs import RedactingFormatter
 from gridlab.app.modes import REAL_ORDERS, Access, make_access
+from gridlab.app.settings import default_data_dir
 from gridlab.clock import iso
 from gridlab.domain.snapshot import EngineState, Mode
 
@@ -85,7 +87,10 @@ def run(options: Options, make_server: MakeServer) -> int:
         GridLabError: it could not start; the message names the option that helps.
     """
     config = load_config(options.config)
-    access = _access(options, config)
+    access = make_access(config, options.mode, options.endpoints)
+    if access.mode is Mode.PRODUCTION:
+        wait_out_ban(options.data_dir or default_data_dir(), access)
+        access = _confirmed(access, options)
     stopping = _catch_signals()
     lab = GridLab(
         options.data_dir,
@@ -108,11 +113,8 @@ def run(options: Options, make_server: MakeServer) -> int:
     return 0
 
 
-def _access(options: Options, config: Config) -> Access:
-    """What this start may do; for real money a person has confirmed it here."""
-    access = make_access(config, options.mode, options.endpoints)
-    if access.mode is not Mode.PRODUCTION:
-        return access
+def _confirmed(access: Access, options: Options) -> Access:
+    """The right to real money, when the pre-flight found nothing and a person has confirmed."""
     checks = tuple(
         examine(
             DoctorOptions(
@@ -203,6 +205,8 @@ def _print_banner(lab: GridLab, server: Server, children: dict[str, ChildServer]
         rows.append(("Market", f"{iso(snapshot.time_ms)}, playing {speed}"))
     else:
         rows.append(("Account", settings.access.account))
+        if snapshot.state is EngineState.RECOVERING:
+            rows.append(("Waiting", snapshot.reason))
         rows += [(f"{name}", venue.state) for name, venue in snapshot.venues.items()]
     rows.append(("Data", str(settings.books_dir)))
     rows += [

@@ -20,10 +20,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from gridlab.app.ban_file import remembered_ban_ms, remembering_budgets
 from gridlab.app.checks import Check, Verdict
 from gridlab.app.config import Config, load_config
 from gridlab.app.modes import COMMANDS, Access, make_access
 from gridlab.app.settings import books_dir, default_data_dir
+from gridlab.clock import SystemClock, iso
 from gridlab.data.catalog import verify_all
 from gridlab.domain.snapshot import Mode
 from gridlab.errors import GridLabError, InvalidConfig, LeaseHeld, StorageError
@@ -97,14 +99,19 @@ def examine(options: DoctorOptions) -> Iterator[Check]:
     yield from told
     yield from _guarded("books", lambda: _books(folder, (access or Access()).mode))
     if access is not None and access.mode is not Mode.REPLAY:
-        yield from venue_checks(access, config)
+        yield from _venues(access, config, folder)
 
 
-def venue_checks(access: Access, config: Config) -> tuple[Check, ...]:
+def _venues(access: Access, config: Config, folder: Path) -> Iterator[Check]:
     """What the mode's venues say; a venue that cannot be asked is a failure, not an error."""
     from gridlab.app.doctor_venue import ask_venues
 
-    return tuple(asyncio.run(ask_venues(access, config)))
+    if until_ms := remembered_ban_ms(folder, access):
+        words = f"the exchange has banned this address until {iso(until_ms)}; nothing was asked"
+        yield Check("venues", Verdict.FAIL, words)
+        return
+    budgets = remembering_budgets(folder, SystemClock())
+    yield from asyncio.run(ask_venues(access, config, budgets))
 
 
 def _guarded(name: str, check: Callable[[], Check]) -> Iterator[Check]:

@@ -19,9 +19,11 @@ from gridlab.domain.market import Instrument, Market
 from gridlab.domain.plan import Severity
 from gridlab.domain.snapshot import Mode
 from gridlab.errors import GridLabError, InvalidSpec
+from gridlab.exchange.binance.account import Permissions
 from gridlab.exchange.binance.futures import BinanceFutures
 from gridlab.exchange.binance.spot import BinanceSpot
 from gridlab.exchange.binance.transport import SignedTransport
+from gridlab.exchange.budgets import Budgets
 from gridlab.grid.preflight import plan_grid
 
 GOOD_OFFSET_MS = 500
@@ -30,13 +32,13 @@ MOST_OFFSET_MS = 1_000
 _DOLLARS = ("USDT", "USDC", "FDUSD")
 
 
-async def ask_venues(access: Access, config: Config) -> list[Check]:
+async def ask_venues(access: Access, config: Config, budgets: Budgets) -> list[Check]:
     """Every check of every market that the configuration names."""
     markets = config.exchange.supported_markets
-    asked = await asyncio.gather(*(_public(access, config, market) for market in markets))
+    asked = await asyncio.gather(*(_public(access, config, market, budgets) for market in markets))
     found = [check for checks in asked for check in checks]
     if access.mode in REAL_ORDERS:
-        async with _account(access, config) as venues:
+        async with _account(access, config, budgets) as venues:
             for market in config.exchange.supported_markets:
                 try:
                     found += await _private(venues[market], access, config)
@@ -50,18 +52,21 @@ def _away(access: Access, market: Market, error: Exception) -> str:
     return f"no answer{where}: {error}; check the network and the address"
 
 
-async def _public(access: Access, config: Config, market: Market) -> list[Check]:
+async def _public(access: Access, config: Config, market: Market, budgets: Budgets) -> list[Check]:
     """Time and rules, which anybody may read."""
     try:
-        return await _open_questions(access, config, market)
+        return await _open_questions(access, config, market, budgets)
     except GridLabError as error:
         return [Check(market, Verdict.FAIL, _away(access, market, error))]
 
 
-async def _open_questions(access: Access, config: Config, market: Market) -> list[Check]:
+async def _open_questions(
+    access: Access, config: Config, market: Market, budgets: Budgets
+) -> list[Check]:
     assert access.endpoints is not None
-    clock = SystemClock()
-    async with PublicRest(access.endpoints.rest(market), market, clock=clock) as rest:
+    clock, address = SystemClock(), access.endpoints.rest(market)
+    weight = budgets.weight(market, address)
+    async with PublicRest(address, market, clock=clock, weight_budget=weight) as rest:
         await rest.server_time_ms()  # the first answer comes with a handshake
         sent_ms = clock.now_ms()
         server_ms = await rest.server_time_ms()
@@ -105,11 +110,15 @@ def _symbol(
 
 @asynccontextmanager
 async def _account(
-    access: Access, config: Config
+    access: Access, config: Config, budgets: Budgets
 ) -> AsyncIterator[dict[Market, BinanceSpot | BinanceFutures]]:
     assert access.endpoints is not None and access.credentials is not None
     transport = SignedTransport(
-        access.right_to_look(), access.credentials, access.endpoints, clock=SystemClock()
+        access.right_to_look(),
+        access.credentials,
+        access.endpoints,
+        clock=SystemClock(),
+        budgets=budgets,
     )
     try:
         yield {
@@ -125,7 +134,7 @@ async def _private(
 ) -> list[Check]:
     """What the key may do, what the account holds, and who else trades on it."""
     market = venue.market
-    checks = [*(await _permissions(venue, access))]
+    checks = key_checks(market, await venue.permissions(), access.mode)
     held = [balance for balance in await venue.balances() if balance.total > 0]
     needed = config.capital_on(market)
     dollars = max(
@@ -141,16 +150,19 @@ async def _private(
     return checks
 
 
-async def _permissions(venue: BinanceSpot | BinanceFutures, access: Access) -> list[Check]:
-    found, name = await venue.permissions(), f"{venue.market} key"
+def key_checks(market: Market, found: Permissions, mode: Mode) -> list[Check]:
+    """Whether the key may trade, and may not withdraw; for real money that must be known."""
+    name, is_real = f"{market} key", mode is Mode.PRODUCTION
     checks = []
     if found.can_trade is False:
         words = "the key may not trade; allow it at the exchange's API management"
         checks.append(Check(name, Verdict.FAIL, words))
     if found.can_withdraw:
         words = "the key may withdraw, which no bot needs; take that right away at the exchange"
-        verdict = Verdict.FAIL if access.mode is Mode.PRODUCTION else Verdict.WARN
-        checks.append(Check(name, verdict, words))
+        checks.append(Check(name, Verdict.FAIL if is_real else Verdict.WARN, words))
+    if found.can_withdraw is None and is_real:
+        words = "whether the key may withdraw is not known, and it must be; try again"
+        checks.append(Check(name, Verdict.FAIL, words))
     words = "; ".join(found.words) or "the key is accepted"
     return [*checks, Check(name, Verdict.OK, words)]
 

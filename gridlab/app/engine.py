@@ -37,7 +37,7 @@ from gridlab.domain.orders import Trade
 from gridlab.domain.plan import GridPlan, Severity
 from gridlab.domain.snapshot import BotSnapshot, EngineState, Mode, Snapshot
 from gridlab.domain.spec import GridSpec
-from gridlab.errors import Conflict, InvalidSpec, StorageError
+from gridlab.errors import Conflict, ExchangeUnavailable, InvalidSpec, StorageError
 from gridlab.grid.preflight import plan_grid
 from gridlab.money import text
 
@@ -118,13 +118,17 @@ class Engine:
     async def _live(self) -> None:
         """One session: recover, run, keep answering; returns when another mode is asked for."""
         self.session = session = None
+        is_open = False
         self._set_state(EngineState.RECOVERING, self._supervisor.last_error)
         work: list[asyncio.Task[None]] = []
         try:
             self.session_number += 1
             session = self.session = self._sessions.make(self.settings)
+            if not session.is_recorded:
+                await self._wait_out_ban()
             await session.open()
             self._trader = session.trader
+            is_open = True
             work.append(asyncio.create_task(session.trader.run()))
             await self._recover(session)
             work.append(asyncio.create_task(self._run(session)))
@@ -143,7 +147,7 @@ class Engine:
             work += map(asyncio.create_task, (self._beat(), self._door.opened()))
             await self._first_break(work)
         except asyncio.CancelledError:
-            if session is not None and self._was_ready:
+            if session is not None and is_open and self._was_ready:
                 await self._leave(session)
             raise
         except ModeSwitch:
@@ -167,6 +171,21 @@ class Engine:
             await asyncio.gather(*work, return_exceptions=True)
             if session is not None:
                 await self._close(session)
+
+    async def _wait_out_ban(self) -> None:
+        """Under a ban nothing may leave: show it, and count as started, until it is over.
+
+        Raises:
+            ExchangeUnavailable: another mode ran meanwhile, and does so again.
+        """
+        if until_ms := self._sessions.banned_until_ms:
+            words = f"the exchange has banned this address until {iso(until_ms)}; nothing is sent"
+            if self._door.came_from is not None:
+                raise ExchangeUnavailable(f"{words} before")
+            log.error("%s", words)
+            self._set_state(EngineState.RECOVERING, words)
+            self._tell_ready(None)
+            await self._wall.sleep_until(until_ms)
 
     @staticmethod
     async def _first_break(work: list[asyncio.Task[None]]) -> None:

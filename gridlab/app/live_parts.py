@@ -51,7 +51,12 @@ def public_parts(
         for market in markets
     }
     agents = {market: DataAgent(source, cache) for market, source in sources.items()}
-    streams = {market: MarketStream(endpoints, market, clock) for market in markets}
+    streams = {
+        market: MarketStream(
+            endpoints, market, clock, silence=budgets.silence(endpoints.rest(market))
+        )
+        for market in markets
+    }
     return LiveParts(markets, sources, agents, streams, LiveMarket(streams, agents, sources, clock))
 
 

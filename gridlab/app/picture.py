@@ -33,11 +33,13 @@ def picture_of(session: Session, frame: Snapshot) -> Snapshot:
 
 def _bots(session: Session, prices: Mapping[tuple[Market, str], Decimal]) -> dict[str, BotSnapshot]:
     """The latest bot of each symbol; without a price, valued at what its grid saw last."""
+    now_ms = session.clock.now_ms()
     return {
         bot.symbol: bot_snapshot(
             bot.grid,
             prices.get((bot.market, bot.symbol)) or bot.grid.mark,
             halted=bot.halted,
+            waiting="" if bot.is_over else bot.restraint.words(now_ms),
             recovery=bot.recovery,
         )
         for bot in session.trader.bots.values()

@@ -9,7 +9,6 @@ signature, no order; the address comes from the configuration, never from a requ
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -30,7 +29,13 @@ from gridlab.data.wire import (
 )
 from gridlab.domain.market import Instrument, Interval, Kline, Market, Ticker
 from gridlab.errors import ExchangeUnavailable, GridLabError, InvalidConfig, InvalidInput, NotFound
-from gridlab.exchange.budgets import MINUTE_MS, WeightBudget
+from gridlab.exchange.budgets import (
+    FIRST_BAN_MS,
+    MINUTE_MS,
+    WeightBudget,
+    ahead_by_date_ms,
+    stated_end_ms,
+)
 
 DEFAULT_URLS = {
     Market.SPOT: "https://data-api.binance.vision",
@@ -44,10 +49,7 @@ PAUSES_MS = (500, 1000, 2000, 4000)
 TIMEOUT_S = 12.0
 #: The largest real answer, the rules of all symbols, has about 20 MiB.
 MAX_BYTES = 64 << 20
-#: Without a word from the exchange, a ban is waited for this long before the next attempt.
-BAN_MS = 120_000
 _PREFIX = {Market.SPOT: "/api/v3", Market.FUTURES: "/fapi/v1"}
-_BANNED_UNTIL = re.compile(r"until (\d{13})")
 _UNKNOWN_SYMBOL = (-1121, -1122)
 
 
@@ -218,7 +220,7 @@ class PublicRest:
             if isinstance(answer, str):
                 trouble, pause_ms = answer, next_pause_ms
             elif answer.status in (418, 429):
-                self.budget.keep_silent_until(self._clock.now_ms() + self._silence_ms(answer))
+                self._fall_silent(answer)
                 trouble, pause_ms = f"it answered {answer.status}, too many requests", 0
             elif answer.status >= 500 or answer.status == 408:
                 trouble, pause_ms = f"it answered {answer.status}{answer.words}", next_pause_ms
@@ -257,16 +259,15 @@ class PublicRest:
             self.budget.settle(weight, minute, used)
         return _Answer(response.status_code, response.headers, _parsed(body))
 
-    def _silence_ms(self, answer: _Answer) -> int:
-        """How long the exchange wants no request; USD-M often says so only in the message."""
-        seconds = answer.headers.get("Retry-After", "").strip()
-        if seconds.isascii() and seconds.isdigit() and len(seconds) < 8:
-            return max(1, int(seconds)) * 1000
+    def _fall_silent(self, answer: _Answer) -> None:
+        """Send nothing for as long as the exchange wants; what it does not say is guessed."""
         now_ms = self._clock.now_ms()
-        until = _BANNED_UNTIL.search(answer.words)
-        if until:
-            return max(0, int(until[1]) - now_ms)
-        return BAN_MS if answer.status == 418 else MINUTE_MS - now_ms % MINUTE_MS
+        ahead_ms = ahead_by_date_ms(answer.headers, now_ms)
+        end_ms = stated_end_ms(answer.headers, answer.words, now_ms, ahead_ms)
+        if answer.status == 418:
+            self.budget.silence.ban(end_ms)
+        else:
+            self.budget.keep_silent_until(end_ms or now_ms - now_ms % MINUTE_MS + MINUTE_MS)
 
     def _refusal(self, answer: _Answer, asked: str) -> GridLabError:
         """What an answer means that asking again would not change."""
@@ -284,7 +285,7 @@ class PublicRest:
             )
         if status == 403:
             # The firewall in front of the exchange; it bans who goes on.
-            self.budget.keep_silent_until(self._clock.now_ms() + BAN_MS)
+            self.budget.keep_silent_until(self._clock.now_ms() + FIRST_BAN_MS)
         if status == 400:
             return InvalidInput(f"{self.base_url} refused {asked}{words}; correct the request")
         return ExchangeUnavailable(

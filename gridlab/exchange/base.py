@@ -60,6 +60,8 @@ class RejectCode:
     TOO_MANY_ORDERS = "too_many_orders"
     CLOCK = "outside_recv_window"
     PERMISSION = "permission"
+    POSITION_MODE = "position_mode"
+    LIQUIDATION = "in_liquidation"
 
 
 VenueEvent: TypeAlias = OrderAccepted | OrderFilled | OrderEnded

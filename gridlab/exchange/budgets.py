@@ -6,6 +6,8 @@ same `Budgets` share weight, silences and the queue of new orders, however many 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from gridlab.clock import Clock
@@ -17,15 +19,21 @@ from gridlab.exchange.order_budget import (
     OrderBudget,
     OrderLimit,
 )
-from gridlab.exchange.weight_budget import (
+from gridlab.exchange.silence import (
     DAY_MS,
-    DEFAULT_LIMITS,
     FIRST_BAN_MS,
+    SECOND_MS,
+    Ban,
+    BanRecord,
+    Silence,
+    ahead_by_date_ms,
+    stated_end_ms,
+)
+from gridlab.exchange.weight_budget import (
+    DEFAULT_LIMITS,
     MINUTE_MS,
     RESERVE,
-    SECOND_MS,
     SHARE,
-    Silence,
     WeightBudget,
 )
 
@@ -39,30 +47,64 @@ __all__ = [
     "RESERVE",
     "SECOND_MS",
     "SHARE",
+    "Ban",
+    "BanMemory",
+    "BanRecord",
     "Budgets",
     "NotSent",
     "OrderBudget",
     "OrderLimit",
     "Silence",
     "WeightBudget",
+    "ahead_by_date_ms",
+    "stated_end_ms",
 ]
+
+
+class BanMemory(Protocol):
+    """Keeps bans for the next process, by host; neither method raises."""
+
+    def recall(self, host: str) -> BanRecord | None: ...
+
+    def keep(self, hosts: Iterable[str], ban: BanRecord) -> None: ...
 
 
 class Budgets:
     """The allowances of one process, by address, market and account.
 
-    A ban is one for all markets of an address: who is banned as a visitor stays away altogether.
+    A pause is the affair of the host that asked for it. A ban is one for everything: it is told to
+    the machine's address, so whoever is banned by one host stays away from all of them.
+
+    Args:
+        memory: where bans outlive the process; by default nowhere.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, memory: BanMemory | None = None) -> None:
         self._clock = clock
+        self._memory = memory
+        self._ban = Ban(clock, self._keep_ban)
         self._silences: dict[str, Silence] = {}
         self._weights: dict[tuple[Market, str], WeightBudget] = {}
         self._orders: dict[tuple[Market, str, str], OrderBudget] = {}
 
+    @property
+    def banned_until_ms(self) -> int:
+        """When the present ban ends; 0 when there is none."""
+        until_ms = self._ban.until_ms
+        return until_ms if until_ms > self._clock.now_ms() else 0
+
     def silence(self, address: str) -> Silence:
-        """When `address` may be spoken to again."""
-        return self._silences.setdefault(_host(address), Silence(self._clock))
+        """When `address` may be spoken to again; obeys a ban that is remembered of its host."""
+        host = _host(address)
+        if host not in self._silences:
+            self._silences[host] = Silence(self._clock, self._ban)
+            if self._memory is not None and (known := self._memory.recall(host)) is not None:
+                self._ban.recall(known)
+        return self._silences[host]
+
+    def _keep_ban(self, ban: BanRecord) -> None:
+        if self._memory is not None:
+            self._memory.keep(self._silences, ban)
 
     def weight(self, market: Market, address: str) -> WeightBudget:
         """The request weight of `market` at `address`; reads leave a reserve to orders there."""

@@ -18,7 +18,8 @@ from decimal import Decimal
 from gridlab.clock import Clock, iso
 from gridlab.domain.market import Market
 from gridlab.errors import GridLabError
-from gridlab.exchange.weight_budget import DAY_MS, MINUTE_MS, SECOND_MS, SHARE
+from gridlab.exchange.silence import DAY_MS, SECOND_MS
+from gridlab.exchange.weight_budget import MINUTE_MS, SHARE
 
 #: Placements under way at once; the others wait, so that the nearest can overtake them.
 AT_ONCE = 16

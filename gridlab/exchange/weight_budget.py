@@ -1,4 +1,4 @@
-"""`WeightBudget`: how much of an address's request allowance may still be used, and its silences.
+"""`WeightBudget`: how much of an address's request allowance may still be used.
 
 Binance counts the weight of requests for each address in minutes aligned to the clock, tells the
 count in a header, and answers 429, later 418, to those who go on. What is planned here stays under
@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from gridlab.clock import Clock, iso
+from gridlab.clock import Clock
 from gridlab.domain.market import Market
 from gridlab.errors import ExchangeUnavailable, InvalidInput
+from gridlab.exchange.silence import Silence
 
-SECOND_MS = 1_000
 MINUTE_MS = 60_000
-DAY_MS = 86_400_000
 #: The part of a limit that is planned.
 SHARE = Decimal("0.8")
 #: The part of a weight limit that reads leave to cancels and orders.
@@ -25,58 +24,6 @@ RESERVE = Decimal("0.05")
 DEFAULT_LIMITS = {Market.SPOT: 6000, Market.FUTURES: 2400}
 #: Silence longer than this is told to the caller instead of slept through.
 PATIENCE_MS = 180_000
-#: A ban whose end the venue did not tell: the first, and the longest after bans in a row.
-FIRST_BAN_MS = 120_000
-LONGEST_BAN_MS = 3 * DAY_MS
-#: After so long without one, the next ban counts as a first again.
-BAN_MEMORY_MS = DAY_MS
-
-
-class Silence:
-    """When an address may be spoken to again; one for everything that goes there.
-
-    Bans grow: Binance starts at two minutes and ends at three days, so a ban without a stated end
-    is taken to be twice the one before.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._until_ms = 0
-        self._banned_until_ms = 0
-        self._last_ban_ms = 0
-
-    @property
-    def until_ms(self) -> int:
-        """Nothing is sent before this time; 0 when silence was never asked for."""
-        return self._until_ms
-
-    @property
-    def banned_until_ms(self) -> int:
-        """The end of the last ban, which may be over; 0 when there was none."""
-        return self._banned_until_ms
-
-    def keep_until(self, time_ms: int) -> None:
-        """Send nothing before `time_ms`; an earlier end never shortens a silence."""
-        self._until_ms = max(self._until_ms, time_ms)
-
-    def ban(self, until_ms: int | None) -> None:
-        """Take over a ban until the time that the venue stated, or for a guess that grows."""
-        now_ms = self._clock.now_ms()
-        if until_ms is None:
-            is_first = now_ms > self._banned_until_ms + BAN_MEMORY_MS
-            twice_ms = FIRST_BAN_MS if is_first else 2 * self._last_ban_ms
-            until_ms = now_ms + min(max(FIRST_BAN_MS, twice_ms), LONGEST_BAN_MS)
-        self._last_ban_ms = max(0, until_ms - now_ms)
-        self._banned_until_ms = max(self._banned_until_ms, until_ms)
-        self.keep_until(until_ms)
-
-    def words(self) -> str:
-        """Why nothing is sent, and until when."""
-        left_s = (self._until_ms - self._clock.now_ms()) // SECOND_MS
-        return (
-            f"the exchange asked for silence until {iso(self._until_ms)}, in {left_s} s; nothing "
-            "is sent before, try again then"
-        )
 
 
 class WeightBudget:

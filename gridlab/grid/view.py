@@ -52,12 +52,18 @@ def money_at(grid: Grid, mark: Decimal, third_marks: Mapping[str, Decimal] | Non
 
 
 def bot_snapshot(
-    grid: Grid, price: Decimal, *, halted: str = "", recovery: Recovery | None = None
+    grid: Grid,
+    price: Decimal,
+    *,
+    halted: str = "",
+    waiting: str = "",
+    recovery: Recovery | None = None,
 ) -> BotSnapshot:
     """The grid at `price`.
 
     Args:
         halted: why the shell stopped driving the grid; it is then shown as an error.
+        waiting: why none of its orders leaves at present, though it runs.
     """
     plan = grid.plan
     third = {plan.spec.fees.third_asset: plan.spec.fees.third_price}
@@ -66,7 +72,7 @@ def bot_snapshot(
         market=grid.instrument.market,
         run=grid.run,
         status=BotStatus.ERROR if halted else STATUS[grid.phase],
-        reason=halted or grid.reason,
+        reason=halted or waiting or grid.reason,
         price=price,
         lines=plan.lines,
         levels=plan.spec.levels,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
 from account_desk import SYMBOL, Desk, accepted, play, refused
+from futures_client import FuturesClient
 
 from gridlab.domain.market import Market
 from gridlab.domain.orders import VenueStatus
@@ -69,6 +71,25 @@ def test_the_documented_verbs(twin: RunningTwin) -> None:
             await client.get_spot_klines(SYMBOL, "7m")
 
     play(twin, Market.SPOT, work)
+
+
+@pytest.mark.parametrize("client_id", ["web:x/1", "web_x-1"])
+def test_a_strangers_order_ends_by_its_number_whatever_its_own_name(
+    twin: RunningTwin, client_id: str
+) -> None:
+    """USD-M takes `:` and `/` in a client id, which cannot be signed as it is sent."""
+
+    async def work(desk: Desk) -> None:
+        transport = desk.account.transport
+        client = AccountClient(BinanceSpot(transport), BinanceFutures(transport))
+        stranger = FuturesClient(twin.ready, twin.control)
+        placed = await asyncio.to_thread(
+            stranger.order, "BUY", "0.01", "50000", newClientOrderId=client_id
+        )
+        ended = accepted(await client.cancel_futures_order(SYMBOL, placed.body["orderId"]))
+        assert (ended.client_id, ended.status) == (client_id, VenueStatus.CANCELED)
+
+    play(twin, Market.FUTURES, work)
 
 
 def test_balances_are_valued_and_say_why_when_they_cannot_be_read(twin: RunningTwin) -> None:

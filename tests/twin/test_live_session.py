@@ -15,8 +15,10 @@ import pytest
 from spot_client import SpotClient
 
 from gridlab.api.app import create_app
+from gridlab.app.ban_file import remembering_budgets
 from gridlab.app.config import load_config
 from gridlab.app.facade import GridLab
+from gridlab.clock import SystemClock
 from gridlab.data.catalog import DEFAULT_REPLAY_START_MS
 from gridlab.domain.account import MarginType
 from gridlab.domain.market import Market
@@ -79,6 +81,37 @@ def test_a_testnet_engine_says_where_it_is(lab: GridLab, twin: RunningTwin) -> N
     assert health["ready"] and health["accepts_orders"]
     assert {"spot_stream_ms", "futures_account_ms"} <= health["ages"].keys()
     assert client.get("/api/metrics").json["system"]["binance_connection"] == "connected"
+
+
+@pytest.mark.parametrize("mode", [Mode.TESTNET, Mode.SHADOW])
+def test_a_start_under_a_ban_asks_nothing_until_it_ends_and_says_so(
+    tmp_path: Path, twin: RunningTwin, mode: Mode
+) -> None:
+    clock, folder = SystemClock(), tmp_path / "data"
+    until_ms = clock.now_ms() + 1_500
+    remembering_budgets(folder, clock).silence(twin.ready["rest_futures"]).ban(until_ms)
+    asked = twin.account()["requests"]
+    with GridLab(folder, mode=mode, endpoints=json.dumps(twin.ready)) as lab:
+        assert lab.snapshot.state is EngineState.RECOVERING
+        assert "has banned this address until" in lab.snapshot.reason
+        health = api_of(lab).get("/api/health").json
+        assert not health["ready"] and "has banned this address" in str(health)
+        with pytest.raises(Conflict, match="recovering"):
+            lab.preflight(lab.default_spec())
+        assert twin.account()["requests"] == asked
+        assert clock.now_ms() < until_ms, "too slow to show anything"
+        wait_for(lambda: lab.snapshot.state is EngineState.READY, "the start")
+        assert clock.now_ms() >= until_ms and twin.account()["requests"] > asked
+
+
+def test_a_start_under_a_ban_can_be_stopped(tmp_path: Path, twin: RunningTwin) -> None:
+    clock, folder = SystemClock(), tmp_path / "data"
+    silence = remembering_budgets(folder, clock).silence(twin.ready["rest_spot"])
+    silence.ban(clock.now_ms() + 3_600_000)
+    with on_testnet(folder, twin) as lab:
+        pass
+    assert twin.account()["requests"] == 0
+    assert not [line for line in lab.logs() if "was not left in order" in str(line)]
 
 
 def test_the_connection_test_asks_the_venue(lab: GridLab) -> None:

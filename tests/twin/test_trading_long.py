@@ -24,6 +24,8 @@ from trading import FEES, Engine, Times, TwinProcess, settle, twin_process
 from twin_books import Truth, ours
 
 from gridlab.agents import reconciler
+from gridlab.app.ban_file import remembering_budgets
+from gridlab.clock import SystemClock
 from gridlab.domain.events import StopPolicy
 from gridlab.domain.market import Market
 from gridlab.domain.spec import GridSpec
@@ -56,6 +58,8 @@ RARE: tuple[tuple[FaultKind, dict[str, Any]], ...] = (
     (FaultKind.CLOCK_SKEW, {"ms": 1_500}),
 )
 TEND_S = 3.0
+#: The ban that every second death happens under.
+BAN_MS = 4_000
 #: Starts that may fail in a row before the faults stop until one works.
 PATIENT_STARTS = 5
 
@@ -94,8 +98,9 @@ class Campaign:
         self._draw = Random(SEED)
         self.engine = self._new()
 
-    def _new(self, last: Engine | None = None) -> Engine:
-        budgets = None if last is None else last.budgets
+    def _new(self) -> Engine:
+        """As a new process: of limits and bans it knows what its predecessors wrote down."""
+        budgets = remembering_budgets(self.path.parent, SystemClock())
         return Engine(self.twin, self.path, SYMBOLS, TIMES, "long", budgets)
 
     async def begin(self) -> None:
@@ -159,15 +164,16 @@ class Campaign:
 
     async def _die_and_rise(self) -> None:
         """End the engine in the middle of everything, and start from the journal until it works."""
-        while any(venue.health.state == "banned" for venue in self.engine.venues.values()):
-            await asyncio.sleep(0.1)
+        if self.counts["deaths"] % 2 == 0:
+            await self._be_banned()
         last, bots = self.engine, self.engine.bots
         await last.end()
         self.counts["deaths"] += 1
         assert not [bot.halted for bot in bots if bot.halted]
         for attempt in count(1):
-            self.engine = self._new(last)
+            self.engine = self._new()
             try:
+                await self._wait_out_ban()
                 await self.engine.start()
                 await self.twin.faults({"plan": PLAN})
                 return
@@ -176,9 +182,19 @@ class Campaign:
                 self.counts["starts that failed"] += 1
                 if attempt == PATIENT_STARTS:  # a storm would fill the run with starts
                     await self.twin.faults({"quiet": True})
-                last = self.engine
-                await last.end()
+                await self.engine.end()
                 await asyncio.sleep(1)
+
+    async def _be_banned(self) -> None:
+        """Have the venue ban the engine just before its death."""
+        await self.twin.fault(FaultKind.BANNED, 1, ms=BAN_MS)
+        await self.engine.until(lambda: self.engine.budgets.banned_until_ms > 0, 30)
+
+    async def _wait_out_ban(self) -> None:
+        """As a start does: not one request until a ban that was written down is over."""
+        if until_ms := self.engine.budgets.banned_until_ms:
+            self.counts["starts under a ban"] += 1
+            await SystemClock().sleep_until(until_ms)
 
     async def end(self) -> Truth:
         """Settle, stop every grid, settle again; the account has nothing of ours open then."""
@@ -242,6 +258,7 @@ def judge(campaign: Campaign, truth: Truth) -> None:
         assert happened == {kind.value for kind in FaultKind}, set(FaultKind) - happened
     assert len(happened) > 12, happened
     assert campaign.counts["deaths"] >= 1
+    assert campaign.counts["starts under a ban"] >= 1
     for market in Market:
         account, opening = truth[market.value], campaign.opening[market.value]
         assert len(ours(account, opening, "trades")) >= SECONDS / 2

@@ -148,7 +148,7 @@ class Engine:
         path: of the journal; a later engine on the same path goes on where this one ended.
         symbols: what the market streams carry, by market.
         identity: what the runs of a new journal are called.
-        budgets: what an earlier engine knew of limits and bans; a new process knows nothing.
+        budgets: allowances, whose bans may have been remembered; by default nothing is known.
     """
 
     def __init__(
@@ -180,7 +180,10 @@ class Engine:
             Market.FUTURES: futures_venue(futures, self.transport, clock),
         }
         self.futures = futures
-        self.streams = {m: MarketStream(self.transport.endpoints, m, clock) for m in Market}
+        self.streams = {
+            m: MarketStream(self.transport.endpoints, m, clock, silence=self.transport.silence(m))
+            for m in Market
+        }
         for requests in (spot, futures):
             self.streams[requests.market].listen(_teller(requests))
         self.journal = Journal.open(path, lambda: identity)

@@ -99,6 +99,7 @@ class KlinesServer:
         self.limits = dict(LIMITS)
         self.faults: deque[Fault] = deque()
         self.delay_s = 0.0
+        self.ahead_ms = 0
         self.asked: list[Asked] = []
         self.used: dict[tuple[Market, int], int] = {}
         self.most_at_once = 0
@@ -155,7 +156,7 @@ class KlinesServer:
     def answer(self, market: Market, path: str, query: Mapping[str, str]) -> tuple[int, Any]:
         """Weight and payload of one request."""
         if path == "time":
-            return 1, {"serverTime": self.clock.now_ms()}
+            return 1, {"serverTime": self.clock.now_ms() + self.ahead_ms}
         if path == "klines":
             return self._klines(market, query)
         if path == "ticker/24hr":
@@ -283,6 +284,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body[: len(body) // 2] if truncated else body)
         self.close_connection = self.close_connection or truncated
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The moment of an answer, by the exchange's clock."""
+        exchange: KlinesServer = self.server.exchange  # type: ignore[attr-defined]
+        now_s = (exchange.clock.now_ms() + exchange.ahead_ms) / 1_000
+        return super().date_time_string(now_s if timestamp is None else timestamp)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: a test reads `asked`."""

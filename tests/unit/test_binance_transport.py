@@ -155,9 +155,10 @@ def test_symbols_beyond_ascii_are_signed_as_they_are_sent() -> None:
 
 def test_a_value_that_would_be_signed_otherwise_than_sent_is_refused_before() -> None:
     async def work(venue: ScriptedVenue, spot: BinanceSpot) -> None:
-        with pytest.raises(InvalidInput, match="percent-encoding"):
-            await spot.place(request("a:b/c"))
-        assert venue.of(PLACE) == []
+        for outcome in (await spot.place(request("a:b/c")), await spot.cancel("BTCUSDT", "a:b/c")):
+            assert isinstance(outcome, Rejected)
+            assert (outcome.code, "percent-encoding" in outcome.reason) == (NOT_SENT, True)
+        assert venue.of(PLACE) == venue.of(CANCEL) == []
 
     run(work)
 
@@ -471,6 +472,43 @@ def test_refused_keys_stop_all_orders_and_not_the_reads() -> None:
         assert await spot.query("BTCUSDT", "x") is not None
 
     run(work)
+
+
+class LaterClock(SystemClock):
+    """The machine's clock, some time later."""
+
+    later_ms = 0
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self.later_ms
+
+
+def test_keys_that_stay_refused_are_tried_after_pauses_that_grow() -> None:
+    async def all_of_it() -> None:
+        clock = LaterClock()
+        async with ScriptedVenue() as venue:
+            refused = Told({"code": -2015, "msg": "Invalid API-key, IP, or permissions."}, 401)
+            venue.tell(PLACE, refused)
+            transport = SignedTransport(
+                TESTNET_RIGHT, venue.credentials, venue.endpoints, clock=clock
+            )
+            spot, minutes = BinanceSpot(transport), []
+            for minute in range(300):
+                clock.later_ms = minute * 60_000 + 100 * minute
+                before = len(venue.of(PLACE))
+                await spot.place(request())
+                if len(venue.of(PLACE)) > before:
+                    minutes.append(minute)
+            assert minutes == [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]
+            venue.tell(PLACE, Told(order_answer("gl-a1-0-1-0")), refused)
+            clock.later_ms += 3_600_000
+            assert isinstance(await spot.place(request()), Accepted)
+            assert isinstance(await spot.place(request()), Rejected)
+            clock.later_ms += 61_000
+            assert not transport.keys_refused(Market.SPOT), "a success makes the next a first"
+            await transport.close()
+
+    asyncio.run(all_of_it())
 
 
 # -- waiting orders ------------------------------------------------------------------------------

@@ -9,13 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from gridlab.app.ban_file import remembering_budgets
 from gridlab.app.checks import Check, Verdict
 from gridlab.app.doctor import DoctorOptions, examine, run
 from gridlab.app.facade import GridLab
 from gridlab.cli import main
+from gridlab.clock import SystemClock
 from gridlab.domain.snapshot import Mode
 
 WRONG = "grid: {inital_levels: 5}\n"
+#: Addresses at which nobody listens.
+SILENT = "http://127.0.0.1:9"
+NOBODY = {
+    **{"rest_spot": SILENT, "rest_futures": SILENT, "ws_spot": "ws://127.0.0.1:9"},
+    **{"ws_api_spot": "ws://127.0.0.1:9/x", "ws_futures": "ws://127.0.0.1:9/f"},
+}
 
 
 def found(options: DoctorOptions) -> dict[str, list[Check]]:
@@ -93,18 +101,23 @@ def test_a_mode_without_its_keys_fails_with_the_variables_to_set(tmp_path: Path)
     assert len(failed) == 1 and "BINANCE_TESTNET_API_KEY" in failed[0].words
 
 
+def test_under_a_ban_that_is_remembered_no_venue_is_asked(tmp_path: Path) -> None:
+    clock = SystemClock()
+    remembering_budgets(tmp_path, clock).silence(SILENT).ban(clock.now_ms() + 60_000)
+    options = DoctorOptions(data_dir=tmp_path, mode=Mode.SHADOW, endpoints=json.dumps(NOBODY))
+    checks = found(options)
+    (told,) = checks["venues"]
+    assert told.verdict is Verdict.FAIL and "has banned this address until" in told.words
+    assert not {"spot", "futures"} & set(checks)
+
+
 @pytest.mark.slow
 def test_a_venue_that_does_not_answer_fails_and_is_named(tmp_path: Path) -> None:
-    silent = "http://127.0.0.1:9"
-    line = {
-        **{"rest_spot": silent, "rest_futures": silent, "ws_spot": "ws://127.0.0.1:9"},
-        **{"ws_api_spot": "ws://127.0.0.1:9/x", "ws_futures": "ws://127.0.0.1:9/f"},
-    }
-    options = DoctorOptions(data_dir=tmp_path, mode=Mode.SHADOW, endpoints=json.dumps(line))
+    options = DoctorOptions(data_dir=tmp_path, mode=Mode.SHADOW, endpoints=json.dumps(NOBODY))
     checks = found(options)
     for market in ("spot", "futures"):
         (check,) = checks[market]
-        assert check.verdict is Verdict.FAIL and silent in check.words
+        assert check.verdict is Verdict.FAIL and SILENT in check.words
 
 
 def test_the_command_prints_a_line_each_and_its_status_tells(

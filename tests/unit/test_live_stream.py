@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
 
 from gridlab.clock import ManualClock
+from gridlab.domain.market import Market
 from gridlab.errors import ExchangeUnavailable
 from gridlab.exchange.base import StreamState
 from gridlab.exchange.binance import stream as module
-from gridlab.exchange.binance.stream import Stream, open_socket
+from gridlab.exchange.binance.endpoints import Endpoints
+from gridlab.exchange.binance.market_stream import MarketStream
+from gridlab.exchange.binance.stream import SocketRefused, Stream, open_socket
+from gridlab.exchange.silence import FIRST_BAN_MS, Silence
 
 
 class Venue:
@@ -76,7 +83,7 @@ class Listener:
         await self.stream.open()
 
     async def dial(self) -> ClientConnection:
-        return await open_socket(self.address)
+        return await open_socket(self.address, Silence(self.clock), self.clock)
 
     def receive(self, message: str | bytes) -> None:
         if message == "nonsense":
@@ -245,16 +252,88 @@ def test_a_message_that_cannot_be_used_is_a_gap_and_not_the_end() -> None:
 def test_a_first_connection_that_fails_is_told_and_nothing_is_kept_up() -> None:
     async def run() -> None:
         async def dial() -> ClientConnection:
-            return await open_socket("ws://127.0.0.1:9/")
+            return await open_socket("ws://127.0.0.1:9/", Silence(clock), clock)
 
-        gaps: list[str] = []
-        stream = Stream("test", dial, lambda _: None, gaps.append, ManualClock())
+        clock, gaps = ManualClock(), list[str]()
+        stream = Stream("test", dial, lambda _: None, gaps.append, clock)
         try:
             await stream.open()
         except ExchangeUnavailable as error:
             assert "127.0.0.1:9" in str(error) and not gaps
         else:
             raise AssertionError("it opened")
+
+    asyncio.run(run())
+
+
+class Banning:
+    """A server that answers every handshake with a ban.
+
+    Attributes:
+        asked: how often somebody tried to connect.
+    """
+
+    def __init__(self, headers: dict[str, str], body: bytes = b"") -> None:
+        self.asked = 0
+        self.headers = headers
+        self.body = body
+
+    async def start(self) -> str:
+        self._server = await serve(self._never, "127.0.0.1", 0, process_request=self._refuse)
+        host, port = next(iter(self._server.sockets)).getsockname()[:2]
+        return f"ws://{host}:{port}"
+
+    async def _never(self, connection: ServerConnection) -> None: ...
+
+    def _refuse(self, connection: ServerConnection, request: Request) -> Response:
+        self.asked += 1
+        length = {"Content-Length": str(len(self.body))}
+        return Response(418, "teapot", Headers({**self.headers, **length}), self.body)
+
+    async def stop(self) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "length_ms"),
+    [
+        ({"Retry-After": "7"}, b"", 7_000),
+        (
+            # Its clock is an hour ahead of ours, and the words name its time.
+            {"Date": "Sat, 01 Jan 2000 01:00:00 GMT"},
+            b'{"code": -1003, "msg": "IP banned until 0946688430000."}',
+            30_000,
+        ),
+        ({}, b"", FIRST_BAN_MS),
+    ],
+)
+def test_a_ban_that_a_handshake_tells_of_is_kept_and_nobody_dials_during_it(
+    headers: dict[str, str], body: bytes, length_ms: int
+) -> None:
+    async def run() -> None:
+        clock = ManualClock(946_684_800_000)  # the first moment of 2000
+        venue, silence = Banning(headers, body), Silence(clock)
+        address = await venue.start()
+        market = MarketStream(
+            Endpoints("http://127.0.0.1:9", address, address, "http://127.0.0.1:9", address),
+            Market.SPOT,
+            clock,
+            silence=silence,
+        )
+        with pytest.raises(SocketRefused):
+            await market.open(["BTCUSDT"])
+        assert silence.banned_until_ms == clock.now_ms() + length_ms
+        assert market.health.state is StreamState.BANNED
+        with pytest.raises(ExchangeUnavailable, match="banned this address"):
+            await market.open(["BTCUSDT"])
+        assert venue.asked == 1
+        clock.advance_to(silence.banned_until_ms)
+        assert market.health.state is StreamState.CONNECTING
+        with pytest.raises(SocketRefused):
+            await market.open(["BTCUSDT"])
+        assert venue.asked == 2
+        await venue.stop()
 
     asyncio.run(run())
 

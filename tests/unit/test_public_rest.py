@@ -199,9 +199,26 @@ def test_without_retry_after_the_message_or_the_minute_decides(
     server.faults.append(Fault(418, code=-1003, message=message))
     ask(server, one_page)
     assert server.asked[1].at_ms == until_ms
+    server.ahead_ms = -20_000  # our clock is ahead, and the words name the exchange's time
+    server.faults.append(Fault(418, code=-1003, message=f"banned until {until_ms + 30_000}."))
+    ask(server, one_page)
+    assert 0 <= server.asked[3].at_ms - (until_ms + 50_000) < 1_000
     server.faults.append(Fault(429, {"Retry-After": "soon"}))
     ask(server, one_page)
-    assert server.asked[3].at_ms % 60_000 == 0
+    assert server.asked[5].at_ms % 60_000 == 0
+
+
+def test_a_ban_is_one_for_all_who_share_the_allowance(
+    server: KlinesServer, clock: SkippingClock
+) -> None:
+    server.faults.append(Fault(418, {"Retry-After": "17"}, -1003, "banned"))
+    server.faults.append(Fault(429, {"Retry-After": "40"}))
+
+    async def asked(rest: PublicRest) -> int:
+        await one_page(rest)
+        return rest.budget.silence.banned_until_ms
+
+    assert ask(server, asked) == NOW_MS + 17_000, "the later pause is none"
 
 
 def test_a_long_ban_is_told_and_nothing_is_sent_meanwhile(

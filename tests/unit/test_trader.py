@@ -7,15 +7,20 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from gridlab.agents.recovery import recover
 from gridlab.agents.trader import Trader
+from gridlab.app.picture import picture_of
+from gridlab.app.session import Session
 from gridlab.clock import ManualClock
 from gridlab.domain.events import InstrumentChanged, OrderRejected, StopPolicy
 from gridlab.domain.market import FeeMode, FeeSchedule, Instrument, Market
 from gridlab.domain.orders import OrderRequest, OrderType, Side, Trade
+from gridlab.domain.snapshot import BotSnapshot, BotStatus, EngineState, Mode, Snapshot
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import Conflict, InvalidSpec, NotFound
 from gridlab.exchange.base import Exchange, Outcome, RejectCode, Rejected, Unknown
@@ -306,6 +311,45 @@ def test_a_starved_account_is_asked_once_a_cycle(code: str) -> None:
         venue.refuse = lambda request: None
         await desk.cycle("AUSDT")
         assert sum(1 for _ in bot.live()) == 20, "when there is room again, all slots are filled"
+
+    play(desk, [], story)
+
+
+def shown(desk: Desk, symbol: str) -> BotSnapshot:
+    """The bot as everybody outside the engine sees it."""
+    account = SimpleNamespace(balances=lambda market: (), positions=lambda: ())
+    session = SimpleNamespace(
+        mode=Mode.TESTNET, clock=desk.clock, speed=1.0, progress=None, account=account,
+        trader=desk.trader, prices=dict, health=dict,
+    )  # fmt: skip
+    frame = Snapshot(0, Mode.TESTNET, EngineState.READY, 0, 0, 0, 1.0, None)
+    return picture_of(cast(Session, session), frame).bots[symbol]
+
+
+def test_a_closed_market_is_left_alone_for_hours_and_the_bot_says_so() -> None:
+    venue = Venue(CLOCK, "AUSDT", horizon_ms=15_000)
+    desk = Desk(venue)
+
+    async def story() -> None:
+        venue.refuse = lambda request: (
+            Rejected(RejectCode.MARKET_CLOSED, "Market is closed.")
+            if request.type is OrderType.LIMIT
+            else None
+        )
+        bot = desk.trader.start_grid(spec("AUSDT", levels=20), rules("AUSDT"), Decimal(100))
+        await desk.settle()
+        before = len(venue.placed)
+        for _ in range(120):
+            await desk.cycle("AUSDT")
+        assert len(venue.placed) - before <= 2 * 12, "two hours, one request a side and pause"
+        now = shown(desk, "AUSDT")
+        assert now.status is BotStatus.RUNNING
+        assert "held back until" in now.reason and "Market is closed." in now.reason
+        venue.refuse = lambda request: None
+        for _ in range(16):
+            await desk.cycle("AUSDT")
+        assert sum(1 for _ in bot.live()) == 20, "when it is open again, all slots are filled"
+        assert shown(desk, "AUSDT").reason == ""
 
     play(desk, [], story)
 

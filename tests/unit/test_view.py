@@ -255,6 +255,8 @@ def test_a_vacancy_is_shown_with_its_line_and_its_reason() -> None:
 
 
 def test_a_halted_grid_is_shown_as_an_error_with_its_reason() -> None:
+    waiting = bot_snapshot(binance_run().grid, LAST, waiting="orders are held back")
+    assert (waiting.status, waiting.reason) == (BotStatus.RUNNING, "orders are held back")
     shown = bot_snapshot(binance_run().grid, LAST, halted="the venue contradicts itself")
     assert (shown.status, shown.reason) == (BotStatus.ERROR, "the venue contradicts itself")
 

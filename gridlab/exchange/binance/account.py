@@ -178,6 +178,12 @@ class BinanceAccount(ABC):
         change = await self._transport.change(self._routes.cancel, params)
         return self._outcome(change, symbol, client_id)
 
+    async def cancel_by_number(self, symbol: str, order_id: str, client_id: str) -> Outcome:
+        """As `cancel`, by the venue's own number: a stranger's id may not be fit to be signed."""
+        params = {"symbol": symbol, "orderId": order_id}
+        change = await self._transport.change(self._routes.cancel, params)
+        return self._outcome(change, symbol, client_id)
+
     async def query(self, symbol: str, client_id: str) -> OrderReport | None:
         """What the venue knows of this id; None when it never saw it, or has forgotten it."""
         return await self._find(symbol, {"origClientOrderId": client_id})

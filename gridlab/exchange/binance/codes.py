@@ -33,11 +33,13 @@ class Action(StrEnum):
 
     NONE = "none"
     BACK_OFF = "back_off"  # send nothing for a while
-    STOP_ALL = "stop_all"  # keys or rights are wrong: no order until a person has looked
+    #: Keys or rights are wrong. No order leaves for a pause that doubles with each refusal; it does
+    #: end, because the same code comes while an address is banned for a while.
+    STOP_ALL = "stop_all"
     RESYNC_CLOCK = "resync_clock"
     REFRESH_RULES = "refresh_rules"  # the symbol's rules are not the ones we hold
     QUERY = "query"  # look the order up
-    HALT = "halt"  # nothing more can be done on this symbol as things are
+    HALT = "halt"  # place nothing on this symbol for a pause that grows: see `agents.restraint`
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +105,11 @@ _FUTURES = _BOTH | _table(
     (
         # The batch calls answer these when some of it may have been done.
         (_OUTCOME_UNKNOWN, (-1010, -2012, -4083)),
+        (_OUTCOME_UNKNOWN, (-5047,)),  # listed, and what it means is not known
         (_NO_CHANGE, (-4046, -4052, -4059, -4171, -5027)),
         (_KEYS, (-1011, -1099, -2017, -4056, -4057, -4088, -4109, -4192)),
         (_NO_RIGHT, (-4400, -4401, -4402)),
-        (Reaction(_REJECTED, "-4061", Action.HALT), (-4061,)),
+        (Reaction(_REJECTED, RejectCode.POSITION_MODE, Action.HALT), (-4061,)),
         (_CLOCK, (-5028,)),
         (_FILTER, (-4001, -4002, -4003, -4004, -4005, -4013, -4014, -4016, -4023, -4024)),
         (_FILTER, (-4131, -4164, -4183, -4184, -5029)),
@@ -116,7 +119,7 @@ _FUTURES = _BOTH | _table(
         (_WOULD_TAKE, (-5022,)),
         (_FULL, (-2025, -4045)),
         (_MARGIN, (-2018, -2019, -2024, -2027, -2028, -4050, -4051)),
-        (Reaction(_REJECTED, RejectCode.MARGIN, Action.HALT), (-2023,)),
+        (Reaction(_REJECTED, RejectCode.LIQUIDATION, Action.HALT), (-2023,)),
         (_REDUCE_ONLY, (-2022, -2026, -4062, -4087, -4118)),
     )
 )

@@ -16,6 +16,7 @@ from gridlab.exchange.binance import account_mapping
 from gridlab.exchange.binance.account import BinanceAccount, Permissions
 from gridlab.exchange.binance.account_mapping import FuturesWallet, SymbolSettings
 from gridlab.exchange.binance.fields import flag, named, record, rows, whole
+from gridlab.exchange.binance.key_rights import key_rights
 from gridlab.exchange.binance.public import PAGE, RULES_MS
 from gridlab.exchange.binance.routes import (
     ACCOUNT_CONFIG,
@@ -29,6 +30,7 @@ from gridlab.exchange.binance.routes import (
     SYMBOL_CONFIG,
 )
 from gridlab.exchange.binance.transport import NOT_SENT, Change, Done, SignedTransport
+from gridlab.exchange.silence import Silence
 from gridlab.money import ZERO, text
 
 DAY_MS = 86_400_000
@@ -179,19 +181,31 @@ class BinanceFutures(BinanceAccount):
         return account_mapping.futures_fees(await self.ask_about(symbol, self._routes.fees))
 
     async def permissions(self) -> Permissions:
-        """What the account may do on futures."""
+        """What the account and, where the venue tells, the key may do on futures."""
         where = "accountConfig"
         config = record(await self._transport.ask(ACCOUNT_CONFIG, {}), where)
         can_trade = flag(config, "canTrade", where)
-        can_withdraw = flag(config, "canWithdraw", where)
         is_hedged = flag(config, "dualSidePosition", where)
         words = (
             f"the account may {'' if can_trade else 'NOT '}trade USD-M futures",
             f"position mode is {'HEDGE; switch to one-way' if is_hedged else 'one-way'}",
         )
-        return Permissions(can_trade, can_withdraw, None, words)
+        key = await key_rights(self._transport)
+        if isinstance(key, str):
+            return Permissions(can_trade, None, None, (*words, key))
+        return Permissions(
+            can_trade and key.may_trade_futures,
+            key.may_withdraw,
+            key.is_ip_restricted,
+            (*words, *key.words()),
+        )
 
     # -- the user stream's key -------------------------------------------------------------------
+
+    @property
+    def silence(self) -> Silence:
+        """When the venue may be spoken to again, by whatever means."""
+        return self._transport.silence(self.market)
 
     async def start_listen_key(self) -> str:
         """A key for the user stream, good for an hour; the same one while it is active.

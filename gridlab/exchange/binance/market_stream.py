@@ -20,10 +20,11 @@ from websockets.exceptions import ConnectionClosed
 from gridlab.clock import Clock
 from gridlab.domain.market import Market
 from gridlab.errors import ExchangeUnavailable
-from gridlab.exchange.base import Price, StreamHealth
+from gridlab.exchange.base import Price, StreamHealth, StreamState
 from gridlab.exchange.binance.endpoints import Endpoints
 from gridlab.exchange.binance.events import Tick, market_tick
 from gridlab.exchange.binance.stream import LIFE_MS, Stream, open_socket
+from gridlab.exchange.silence import Silence
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,9 @@ OnTick: TypeAlias = Callable[[Tick], None]
 class MarketStream:
     """The trades of some symbols of one market.
 
+    Args:
+        silence: whether the venue may be spoken to; a ban forbids new connections too.
+
     Attributes:
         market: spot or futures.
         last: the last trade of each symbol that had one.
@@ -50,6 +54,7 @@ class MarketStream:
         market: Market,
         clock: Clock,
         *,
+        silence: Silence | None = None,
         silence_ms: int = SILENCE_MS,
         life_ms: int = LIFE_MS,
     ) -> None:
@@ -58,6 +63,7 @@ class MarketStream:
         base = endpoints.ws_spot if market is Market.SPOT else f"{endpoints.ws_futures}/market"
         self._address = f"{base}/stream"
         self._clock = clock
+        self._silence = silence or Silence(clock)
         self._last_ids: dict[str, int] = {}
         self._names: dict[str, None] = {}
         self._listeners: list[OnTick] = []
@@ -105,6 +111,10 @@ class MarketStream:
 
     @property
     def health(self) -> StreamHealth:
+        """BANNED while a ban keeps it from connecting; what is connected may go on."""
+        if self.stream.state is StreamState.CONNECTING and self._silence.is_banned:
+            words = self._silence.words()
+            return StreamHealth(StreamState.BANNED, words, self.stream.message_ms)
         return StreamHealth(self.stream.state, self.stream.reason, self.stream.message_ms)
 
     def price(self, symbol: str) -> Price | None:
@@ -116,7 +126,7 @@ class MarketStream:
 
     async def _dial(self) -> ClientConnection:
         """A connection with every symbol subscribed and confirmed."""
-        connection = await open_socket(self._address)
+        connection = await open_socket(self._address, self._silence, self._clock)
         try:
             async with asyncio.timeout(_ANSWER_S):
                 for request in self._requests(list(self._names)):

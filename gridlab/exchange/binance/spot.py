@@ -7,8 +7,8 @@ from gridlab.domain.orders import OrderRequest, OrderType
 from gridlab.exchange.binance import account_mapping
 from gridlab.exchange.binance.account import BinanceAccount, Permissions
 from gridlab.exchange.binance.fields import flag, record, whole
+from gridlab.exchange.binance.key_rights import key_rights
 from gridlab.exchange.binance.public import RULES_MS
-from gridlab.exchange.binance.routes import KEY_RESTRICTIONS
 from gridlab.exchange.binance.transport import SignedTransport
 from gridlab.money import text
 
@@ -33,30 +33,20 @@ class BinanceSpot(BinanceAccount):
         return account_mapping.spot_fees(await self.ask_about(symbol, self._routes.fees))
 
     async def permissions(self) -> Permissions:
-        """What the account and, on the real exchange, the key may do."""
+        """What the account and, where the venue tells, the key may do."""
         where = "spot account"
         account = record(await self._transport.ask(self._routes.account, {}), where)
-        can_trade, can_withdraw = (flag(account, n, where) for n in ("canTrade", "canWithdraw"))
-        words = [f"the account may {'' if can_trade else 'NOT '}trade on spot"]
-        is_restricted: bool | None = None
-        if self.endpoints.is_production:  # the test network has no wallet service
-            where = "apiRestrictions"
-            key = record(await self._transport.ask(KEY_RESTRICTIONS, {}), where)
-            can_trade = can_trade and flag(key, "enableSpotAndMarginTrading", where)
-            can_withdraw = flag(key, "enableWithdrawals", where)
-            is_restricted = flag(key, "ipRestrict", where)
-            words.append(f"the key may {'' if can_trade else 'NOT '}trade on spot")
-            words.append(
-                f"the key may {'' if flag(key, 'enableFutures', where) else 'NOT '}trade futures"
-            )
-            words.append(
-                "the key works from listed addresses only"
-                if is_restricted
-                else "the key works from ANY address; restrict it to yours"
-            )
-            if can_withdraw:
-                words.append("the key may WITHDRAW; take that right away, nothing here needs it")
-        return Permissions(can_trade, can_withdraw, is_restricted, tuple(words))
+        can_trade = flag(account, "canTrade", where)
+        words = (f"the account may {'' if can_trade else 'NOT '}trade on spot",)
+        key = await key_rights(self._transport)
+        if isinstance(key, str):
+            return Permissions(can_trade, None, None, (*words, key))
+        return Permissions(
+            can_trade and key.may_trade_spot,
+            key.may_withdraw,
+            key.is_ip_restricted,
+            (*words, *key.words()),
+        )
 
     def _order_params(self, request: OrderRequest) -> dict[str, str]:
         params = {"type": request.type.value.upper()}

@@ -28,6 +28,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from gridlab.clock import Clock
 from gridlab.errors import ExchangeUnavailable
 from gridlab.exchange.base import StreamState
+from gridlab.exchange.silence import Silence, ahead_by_date_ms, stated_end_ms
 
 log = logging.getLogger(__name__)
 
@@ -63,13 +64,27 @@ class SocketRefused(ExchangeUnavailable):
         super().__init__(words)
 
 
-async def open_socket(address: str) -> ClientConnection:
-    """A connection to `address`.
+async def open_socket(address: str, silence: Silence, clock: Clock) -> ClientConnection:
+    """A connection to `address`, unless a ban forbids it; a ban that is answered is kept.
 
     Raises:
         SocketRefused: the venue answers, and not with a connection.
         ExchangeUnavailable: there is none to be had.
     """
+    if silence.is_banned:
+        raise ExchangeUnavailable(f"no connection is asked for: {silence.words()}")
+    try:
+        return await _connected(address)
+    except SocketRefused as error:
+        if error.status == 418:
+            now_ms = clock.now_ms()
+            ahead_ms = ahead_by_date_ms(error.headers, now_ms)
+            words = error.body.decode(errors="replace")
+            silence.ban(stated_end_ms(error.headers, words, now_ms, ahead_ms))
+        raise
+
+
+async def _connected(address: str) -> ClientConnection:
     try:
         return await connect(
             address,

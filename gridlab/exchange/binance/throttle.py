@@ -20,12 +20,12 @@ from gridlab.exchange.budgets import (
     OrderBudget,
     WeightBudget,
 )
+from gridlab.exchange.silence import stated_end_ms
 
 #: A silence longer than this is told to who asks instead of slept through.
 PATIENCE_MS = 15_000
 #: Pauses after one "overloaded" after another. Source: USD-M general information.
 OVERLOAD_MS = (200, 400, 800)
-_UNTIL = re.compile(r"until (\d{13})")
 _COUNTS = (("S", SECOND_MS), ("M", MINUTE_MS), ("H", 60 * MINUTE_MS), ("D", DAY_MS))
 _COUNT_HEADER = re.compile(r"x-mbx-order-count-(\d+)([smhd])", re.IGNORECASE)
 _WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
@@ -70,7 +70,7 @@ class Throttle:
             offset_ms: how far the venue's clock is ahead of ours; its texts name its own times.
         """
         now_ms = self._clock.now_ms()
-        stated_ms = self._stated_end_ms(answer, now_ms, offset_ms)
+        stated_ms = stated_end_ms(answer.headers, answer.message, now_ms, offset_ms)
         if answer.status == 418:
             self.weight.silence.ban(stated_ms)
         elif reaction.action is not Action.BACK_OFF:
@@ -88,20 +88,6 @@ class Throttle:
             pause_ms = OVERLOAD_MS[min(self._overloads, len(OVERLOAD_MS) - 1)]
             self._overloads += 1
             self.weight.keep_silent_until(stated_ms or now_ms + pause_ms)
-
-    def _stated_end_ms(self, answer: Answer, now_ms: int, offset_ms: int) -> int | None:
-        """When the venue wants to be asked again, in our time; USD-M often says so only in words.
-
-        Told both ways, the later counts: to come back too early makes a ban longer.
-        """
-        ends = []
-        seconds = _digits(answer.headers.get("Retry-After", ""))
-        if seconds is not None:
-            ends.append(now_ms + max(1, seconds) * SECOND_MS)
-        until = _UNTIL.search(answer.message)
-        if until:
-            ends.append(int(until[1]) - offset_ms)
-        return max(ends, default=None)
 
 
 def order_counts(headers: Mapping[str, str]) -> dict[int, int]:

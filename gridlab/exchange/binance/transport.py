@@ -35,6 +35,7 @@ from gridlab.exchange.binance.routes import PUBLIC, Keyed, Public, Route, Signed
 from gridlab.exchange.binance.signing import Credentials, LiveRight, sign_ws
 from gridlab.exchange.binance.throttle import Throttle
 from gridlab.exchange.budgets import MINUTE_MS, Budgets, OrderBudget, OrderLimit, WeightBudget
+from gridlab.exchange.silence import Silence
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +49,10 @@ READS_AT_ONCE = 8
 #: Pauses before a read is asked again, and how long all attempts may take before the last.
 READ_PAUSES_MS = (250, 1_000)
 READ_AGAIN_S = 6.0
-#: After the venue refused our keys, no order leaves for so long; reads may find out why.
+#: After the venue refused our keys no order leaves for so long, twice as long after each refusal
+#: in a row, and at most for the second; reads may find out why.
 KEYS_REFUSED_MS = 60_000
+LONGEST_KEYS_REFUSED_MS = 3_600_000
 #: `Rejected.code` of a change that never left this machine.
 NOT_SENT = "not_sent"
 
@@ -81,6 +84,15 @@ class Done:
 class _NoAnswer:
     """Why there is none, in words that hold no address."""
 
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _KeysRefused:
+    """The venue does not take our keys: until when it is left alone, and for how long by then."""
+
+    until_ms: int
+    pause_ms: int
     reason: str
 
 
@@ -131,10 +143,14 @@ class PublicTransport:
         """The request weight of `market`; whoever asks the same address by other means takes it."""
         return self._throttles[market].weight
 
+    def silence(self, market: Market) -> Silence:
+        """When the venue may be spoken to again, by whatever means."""
+        return self._throttles[market].weight.silence
+
     def banned_until_ms(self, market: Market) -> int:
         """When the present ban ends; 0 when there is none."""
-        until_ms = self._throttles[market].weight.silence.banned_until_ms
-        return until_ms if until_ms > self.clock.now_ms() else 0
+        silence = self.silence(market)
+        return silence.banned_until_ms if silence.is_banned else 0
 
     def note_refusal(self, market: Market, answer: Answer) -> None:
         """Keep the silence that a refusal asks for which did not come by a request of ours.
@@ -342,7 +358,7 @@ class SignedTransport(PublicTransport):
         #: A time of ours may be wrong by the tolerance, and then counts from that much later.
         self.unseen_horizon_ms = recv_window_ms + engine_limit_ms + TOLERANCE_MS
         self._credentials = credentials
-        self._refused: dict[Market, tuple[int, str]] = {}
+        self._refused: dict[Market, _KeysRefused] = {}
         super().__init__(endpoints, clock=clock, budgets=budgets, timeout_s=timeout_s)
 
     def orders(self, market: Market) -> OrderBudget:
@@ -358,8 +374,8 @@ class SignedTransport(PublicTransport):
 
     def keys_refused(self, market: Market) -> str:
         """Why no order leaves at present: the venue has just refused our keys; empty otherwise."""
-        until_ms, reason = self._refused.get(market, (0, ""))
-        return reason if self.clock.now_ms() < until_ms else ""
+        last = self._refused.get(market)
+        return last.reason if last is not None and self.clock.now_ms() < last.until_ms else ""
 
     async def ask(self, route: Signed | Keyed, params: Mapping[str, str]) -> Any:
         """The payload of a read in the account's name; raises as `read`."""
@@ -368,7 +384,7 @@ class SignedTransport(PublicTransport):
     async def change(
         self, route: Signed | Keyed, params: Mapping[str, str], *, is_placement: bool = False
     ) -> Change:
-        """Ask for a change, once. Never raises for what the venue or the network does.
+        """Ask for a change, once. Never raises for what is asked or for what comes of it.
 
         Args:
             is_placement: it has waited for its turn already and passes the gate of the others.
@@ -376,11 +392,13 @@ class SignedTransport(PublicTransport):
         gate = None if is_placement else self._wire().changes
         try:
             answer, reaction = await self._exchange(route, params, gate)
-        except _Unsent as error:
+        except (_Unsent, InvalidInput) as error:
             return Rejected(NOT_SENT, f"not sent: {error}")
         if isinstance(answer, _NoAnswer):
             return Unknown(f"{route} gave no answer: {answer.reason}")
         if reaction is None or reaction.meaning is Meaning.ACCEPTED:
+            if is_placement:
+                self._refused.pop(route.market, None)
             return Done(answer.payload)
         if reaction.action is Action.STOP_ALL:
             self._keys_were_refused(route.market, f"{route}: {answer.words()}")
@@ -406,10 +424,13 @@ class SignedTransport(PublicTransport):
         return {**found, "signature": sign_ws(texts, self._credentials.secret)}
 
     def _keys_were_refused(self, market: Market, reason: str) -> None:
-        until_ms = self.clock.now_ms() + KEYS_REFUSED_MS
-        if not self.keys_refused(market):
-            log.error("no order leaves for %d s: %s", KEYS_REFUSED_MS // 1000, reason)
-        self._refused[market] = (until_ms, reason)
+        if self.keys_refused(market):
+            return  # heard again from what was on its way
+        last = self._refused.get(market)
+        twice_ms = KEYS_REFUSED_MS if last is None else 2 * last.pause_ms
+        pause_ms = min(twice_ms, LONGEST_KEYS_REFUSED_MS)
+        self._refused[market] = _KeysRefused(self.clock.now_ms() + pause_ms, pause_ms, reason)
+        log.error("no order leaves for %d s: %s", pause_ms // 1000, reason)
 
     def _new_client(self) -> Client:
         return Client(

@@ -24,6 +24,7 @@ from gridlab.errors import ExchangeUnavailable
 from gridlab.exchange.binance.client import Answer
 from gridlab.exchange.binance.endpoints import Endpoints
 from gridlab.exchange.binance.stream import LIFE_MS, SocketRefused, Stream, open_socket
+from gridlab.exchange.silence import Silence
 
 log = logging.getLogger(__name__)
 
@@ -42,13 +43,16 @@ class Signer(Protocol):
 
     async def sync_clock(self, market: Market) -> int: ...
 
-    def banned_until_ms(self, market: Market) -> int: ...
+    def silence(self, market: Market) -> Silence: ...
 
     def note_refusal(self, market: Market, answer: Answer) -> None: ...
 
 
 class KeyHolder(Protocol):
     """What a listenKey stream needs of the futures requests."""
+
+    @property
+    def silence(self) -> Silence: ...
 
     async def start_listen_key(self) -> str: ...
 
@@ -88,6 +92,7 @@ class SpotUserStream:
     ) -> None:
         self._signer = signer
         self._on_event = on_event
+        self._clock = clock
         self._numbers = itertools.count(1)
         self.stream = Stream("spot user", self._dial, self._receive, on_gap, clock, life_ms=life_ms)
 
@@ -99,9 +104,6 @@ class SpotUserStream:
         await self.stream.close()
 
     async def _dial(self) -> ClientConnection:
-        if until_ms := self._signer.banned_until_ms(Market.SPOT):
-            # To connect and to subscribe are requests too, and a ban forbids all of them.
-            raise ExchangeUnavailable(f"the venue refuses every request until {until_ms} (UTC ms)")
         connection = await self._connected()
         try:
             refusal = await self._subscribe(connection)
@@ -121,11 +123,13 @@ class SpotUserStream:
         return connection
 
     async def _connected(self) -> ClientConnection:
+        address, silence = self._signer.endpoints.ws_api_spot, self._signer.silence(Market.SPOT)
         try:
-            return await open_socket(self._signer.endpoints.ws_api_spot)
+            return await open_socket(address, silence, self._clock)
         except SocketRefused as error:
-            refusal = Answer(error.status, error.headers, _decoded(error.body))
-            self._signer.note_refusal(Market.SPOT, refusal)
+            if error.status != 418:  # a ban is noted already
+                refusal = Answer(error.status, error.headers, _decoded(error.body))
+                self._signer.note_refusal(Market.SPOT, refusal)
             raise
 
     async def _subscribe(self, connection: ClientConnection) -> Answer | None:
@@ -201,7 +205,8 @@ class FuturesUserStream:
 
     async def _dial(self) -> ClientConnection:
         key = await self._keys.start_listen_key()
-        return await open_socket(f"{self._address}/private/ws?listenKey={key}")
+        address = f"{self._address}/private/ws?listenKey={key}"
+        return await open_socket(address, self._keys.silence, self._clock)
 
     async def _keep_key(self) -> None:
         """Renew the key; when the venue no longer knows it, dial again with a new one."""

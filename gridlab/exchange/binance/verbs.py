@@ -320,7 +320,7 @@ async def _cancel(account: BinanceAccount, symbol: str, order_id: int | str) -> 
         return Rejected("not_sent", f"not sent: {error}")
     if report is None:
         return Rejected(RejectCode.NOT_OPEN, f"the venue knows no order {order_id} on {symbol}")
-    return await account.cancel(symbol, report.client_id)
+    return await account.cancel_by_number(symbol, report.order_id, report.client_id)
 
 
 def _number(order_id: int | str) -> str:
