@@ -26,6 +26,15 @@ _MOST_SERIES: Final = 32
 Key = tuple[Market, str, Interval]
 
 
+@dataclass(frozen=True, slots=True)
+class CandleArray:
+    """Candles as a JSON array, and how old the newest of them are."""
+
+    text: str
+    age_ms: int
+    is_stale: bool
+
+
 @dataclass(slots=True)
 class _Closed:
     """Texts of a series' latest closed candles, oldest first, without a hole.
@@ -46,8 +55,8 @@ class CandleTexts:
         self._known: OrderedDict[Key, _Closed] = OrderedDict()
         self._lock = threading.Lock()
 
-    def array(self, symbol: str, interval: Interval, limit: int, market: Market) -> str:
-        """The last `limit` candles as a JSON array, oldest first, the open one included.
+    def array(self, symbol: str, interval: Interval, limit: int, market: Market) -> CandleArray:
+        """The last `limit` candles, oldest first, the open one included.
 
         Raises:
             NotFound, InvalidInput: as the engine says.
@@ -55,19 +64,21 @@ class CandleTexts:
         with self._lock:
             return self._array((market, symbol, interval), limit)
 
-    def _array(self, key: Key, limit: int) -> str:
+    def _array(self, key: Key, limit: int) -> CandleArray:
         market, symbol, interval = key
         closed = self._known.get(key)
         if closed is not None and limit > _NEWEST:
-            newest = self._lab.klines(symbol, interval, _NEWEST, market)
+            newest = self._lab.dated_klines(symbol, interval, _NEWEST, market)
             has_enough = len(closed.texts) >= limit - 1 or closed.is_whole
-            if has_enough and _append(closed, newest):
+            if has_enough and _append(closed, newest.value):
                 self._known.move_to_end(key)
-                return _joined(closed, newest[-1], limit)
-        candles = self._lab.klines(symbol, interval, limit, market)
-        if limit > _NEWEST and candles:
-            self._keep(key, candles, limit)
-        return "[" + ",".join(map(_text, candles)) + "]"
+                text = _joined(closed, newest.value[-1], limit)
+                return CandleArray(text, newest.age_ms, newest.is_stale)
+        found = self._lab.dated_klines(symbol, interval, limit, market)
+        if limit > _NEWEST and found.value:
+            self._keep(key, found.value, limit)
+        text = "[" + ",".join(map(_text, found.value)) + "]"
+        return CandleArray(text, found.age_ms, found.is_stale)
 
     def _keep(self, key: Key, candles: Sequence[Kline], limit: int) -> None:
         closed = _Closed(is_whole=len(candles) < limit)
