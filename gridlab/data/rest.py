@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -186,14 +186,12 @@ class PublicRest:
         return await asyncio.to_thread(tickers_of, payload, self.market, source)
 
     async def instruments(self) -> tuple[Instrument, ...]:
-        """The rules of every symbol that can be traded by rules at all; also sets the limit."""
-        usable = []
-        for entry in (await self._exchange_info({})).values():
-            try:
-                usable.append(instrument_of(entry, self.market, self.base_url))
-            except GridLabError:
-                continue  # old and test symbols lack steps; who asks for one by name is told why
-        return tuple(usable)
+        """The rules of every symbol that can be traded by rules at all; also sets the limit.
+
+        A thread makes them, as in `tickers`.
+        """
+        entries = await self._exchange_info({})
+        return await asyncio.to_thread(_usable, entries.values(), self.market, self.base_url)
 
     async def instrument(self, symbol: str) -> Instrument:
         """The rules of one symbol; raises `NotFound` when the exchange has none."""
@@ -332,6 +330,19 @@ def checked_url(base_url: str) -> str:
     if url.userinfo or url.query or url.fragment:
         raise InvalidConfig("base_url has a user name, a query or a fragment; leave them out")
     return base_url.rstrip("/")
+
+
+def _usable(
+    entries: Iterable[Mapping[str, Any]], market: Market, source: str
+) -> tuple[Instrument, ...]:
+    """The rules of those symbols that have all of them."""
+    found = []
+    for entry in entries:
+        try:
+            found.append(instrument_of(entry, market, source))
+        except GridLabError:
+            continue  # old and test symbols lack steps; who asks for one by name is told why
+    return tuple(found)
 
 
 def _used_weight(headers: httpx.Headers) -> int | None:
