@@ -30,7 +30,7 @@ from typing import Any, Protocol
 
 from gridlab.clock import ManualClock
 from gridlab.data.cache import Cached, IntelligentCache, Kind, Source, open_candle
-from gridlab.data.cache_policy import ACCOUNT, DEPTH, EXCHANGE_INFO, PRICE, TICKER
+from gridlab.data.cache_policy import EXCHANGE_INFO, TICKER
 from gridlab.domain.market import Interval
 
 SECOND_MS = 1_000
@@ -42,6 +42,11 @@ BOTS = 3
 SYMBOLS = tuple(f"COIN{i:02}USDT" for i in range(20))
 LATENCY_MS = (50, 300)
 TARGET_FRACTION = 0.95
+#: What this load reads besides the kinds that GridLab itself asks for: last prices, books of up to
+#: 100 levels, and balances.
+PRICE = Kind("price", 2_000, 10_000, cost=2)
+DEPTH = Kind("depth", 1_000, 5_000, cost=5)
+ACCOUNT = Kind("account", 5_000, 15_000, cost=20, is_prefetched=False)
 
 Load = Callable[[], Awaitable[Any]]
 

@@ -1,22 +1,30 @@
 """The data agent: everybody's market data from one source, through one cache.
 
 Readers ask it and never the source, so that many waiting for one thing cost one request. Tickers
-of all symbols travel in one request, because that is what saves most; candles go by symbol. Each
-answer says how old it is and whether it is stale. It decides nothing and trades nothing.
+and candles go by symbol; a whole market's tickers, which weigh as much as those of forty symbols,
+are for who chooses among all. Each answer says how old it is and whether it is stale. It decides
+nothing and trades nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from itertools import chain
 from typing import Protocol, TypeVar
 
+from gridlab.data import weights
 from gridlab.data.cache_core import IntelligentCache
-from gridlab.data.cache_policy import EXCHANGE_INFO, TICKER, open_candle
+from gridlab.data.cache_policy import EXCHANGE_INFO, STATS_24H, TICKER, candles, open_candle
 from gridlab.data.cache_state import Cached
 from gridlab.domain.market import Instrument, Interval, Kline, Market, Ticker
 from gridlab.errors import NotFound
 
 T = TypeVar("T")
+
+#: Candles of a page: what both markets give for a weight of 2.
+PAGE = 400
+BEAT_EVERY_MS = 1_000
 
 
 class Upstream(Protocol):
@@ -25,11 +33,19 @@ class Upstream(Protocol):
     @property
     def market(self) -> Market: ...
 
+    async def ticker(self, symbol: str) -> Ticker:
+        """The 24 h window of one symbol."""
+        ...
+
     async def tickers(self) -> tuple[Ticker, ...]:
         """The 24 h windows of every symbol, in one request."""
         ...
 
-    async def klines(self, symbol: str, interval: Interval, limit: int) -> tuple[Kline, ...]: ...
+    async def klines(
+        self, symbol: str, interval: Interval, limit: int, *, end_ms: int | None = None
+    ) -> tuple[Kline, ...]:
+        """The newest candles, or the newest of those that open before `end_ms`."""
+        ...
 
     async def instruments(self) -> tuple[Instrument, ...]:
         """The rules of every symbol, in one request."""
@@ -42,17 +58,26 @@ class DataAgent:
     Args:
         source: asked only when the cache has nothing fresh enough.
         cache: may be shared with other agents; keys carry the market.
+
+    Attributes:
+        beat_ms: the last sign of life of `run`, by the cache's clock.
     """
 
     def __init__(self, source: Upstream, cache: IntelligentCache) -> None:
         self._source = source
         self._cache = cache
         self._market = source.market
+        self._clock = cache.clock
+        self.beat_ms = self._clock.now_ms()
 
     async def ticker(self, symbol: str) -> Cached[Ticker]:
         """The symbol's 24 h window; raises `NotFound` and `ExchangeUnavailable`."""
-        found = await self.tickers()
-        return Cached(self._pick(found.value, symbol), found.age_ms, found.is_stale, found.source)
+
+        async def load() -> Ticker:
+            return await self._source.ticker(symbol)
+
+        kind = TICKER.costing(weights.TICKER[self._market])
+        return await self._cache.fetch(f"ticker:{self._market}:{symbol}", kind, load)
 
     async def tickers(self) -> Cached[Mapping[str, Ticker]]:
         """Every symbol's 24 h window, by symbol; raises `ExchangeUnavailable`."""
@@ -60,18 +85,68 @@ class DataAgent:
         async def load() -> Mapping[str, Ticker]:
             return {ticker.symbol: ticker for ticker in await self._source.tickers()}
 
-        return await self._cache.fetch(f"tickers:{self._market}", TICKER, load)
+        kind = STATS_24H.costing(weights.ALL_TICKERS[self._market])
+        return await self._cache.fetch(f"tickers:{self._market}", kind, load)
 
     async def klines(
         self, symbol: str, interval: Interval, limit: int = 100
     ) -> Cached[tuple[Kline, ...]]:
-        """The last candles, the open one included; raises `NotFound`, `ExchangeUnavailable`."""
+        """The last candles, the open one included, as old as the newest page of them.
 
+        Raises:
+            NotFound: no such symbol.
+            ExchangeUnavailable: no usable answer.
+        """
+        newest = await self._newest(symbol, interval, min(limit, PAGE))
+        if limit <= PAGE or len(newest.value) < PAGE:
+            return newest
+        asked_ms = self._clock.now_ms() - newest.age_ms
+        whole = await self._with_older(symbol, interval, newest.value, limit)
+        now_ms = self._clock.now_ms()  # reading older pages took its time
+        is_stale = newest.is_stale or now_ms > open_candle(interval).fresh_until_ms(asked_ms)
+        return Cached(whole, now_ms - asked_ms, is_stale, newest.source)
+
+    async def _newest(
+        self, symbol: str, interval: Interval, limit: int
+    ) -> Cached[tuple[Kline, ...]]:
         async def load() -> tuple[Kline, ...]:
             return await self._source.klines(symbol, interval, limit)
 
         key = f"klines:{self._market}:{symbol}:{interval}:{limit}"
-        return await self._cache.fetch(key, open_candle(interval), load)
+        kind = open_candle(interval).costing(weights.candles(self._market, limit))
+        return await self._cache.fetch(key, kind, load)
+
+    async def _with_older(
+        self, symbol: str, interval: Interval, newest: tuple[Kline, ...], limit: int
+    ) -> tuple[Kline, ...]:
+        """The last `limit` candles: the end of a newest page, after pages of closed ones.
+
+        Pages end at whole multiples of their length, so that a page stays the same while the market
+        goes on. The newest page reaches back to the last such end at least.
+        """
+        length_ms = PAGE * interval.ms
+        end_ms = newest[-1].open_time_ms // length_ms * length_ms
+        pages = [tuple(candle for candle in newest if candle.open_time_ms >= end_ms)]
+        missing = limit - len(pages[0])
+        while missing > 0:
+            page = await self._closed(symbol, interval, end_ms)
+            pages.append(page)
+            missing -= len(page)
+            if len(page) < PAGE:
+                break  # the first candles that there ever were
+            end_ms = page[0].open_time_ms
+        return tuple(chain.from_iterable(reversed(pages)))[-limit:]
+
+    async def _closed(self, symbol: str, interval: Interval, end_ms: int) -> tuple[Kline, ...]:
+        """The last page of candles that open before `end_ms`, where a later one opened."""
+
+        async def load() -> tuple[Kline, ...]:
+            return await self._source.klines(symbol, interval, PAGE, end_ms=end_ms)
+
+        key = f"klines:{self._market}:{symbol}:{interval}:before:{end_ms}"
+        kind = candles(interval, end_ms, self._clock.now_ms())
+        kind = kind.costing(weights.candles(self._market, PAGE))
+        return (await self._cache.fetch(key, kind, load)).value
 
     async def instrument(self, symbol: str) -> Cached[Instrument]:
         """The rules of `symbol`; raises `NotFound` and `ExchangeUnavailable`."""
@@ -79,7 +154,8 @@ class DataAgent:
         async def load() -> Mapping[str, Instrument]:
             return {rules.symbol: rules for rules in await self._source.instruments()}
 
-        found = await self._cache.fetch(f"instruments:{self._market}", EXCHANGE_INFO, load)
+        kind = EXCHANGE_INFO.costing(weights.EXCHANGE_INFO[self._market])
+        found = await self._cache.fetch(f"instruments:{self._market}", kind, load)
         return Cached(self._pick(found.value, symbol), found.age_ms, found.is_stale, found.source)
 
     def rules_changed(self) -> None:
@@ -87,8 +163,12 @@ class DataAgent:
         self._cache.invalidate(f"instruments:{self._market}")
 
     async def run(self) -> None:
-        """Renew ahead of expected readers until cancelled; returns at once if that is off."""
-        await self._cache.run_prefetching()
+        """Renew ahead of expected readers, and show life, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._cache.run_prefetching())
+            while True:
+                self.beat_ms = self._clock.now_ms()
+                await self._clock.sleep_until(self.beat_ms + BEAT_EVERY_MS)
 
     def _pick(self, found: Mapping[str, T], symbol: str) -> T:
         try:

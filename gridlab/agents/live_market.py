@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import TimeoutError as WaitTimeout
 from typing import Any, Protocol, TypeVar
 
@@ -18,7 +18,7 @@ from gridlab.agents.data import DataAgent
 from gridlab.clock import Clock
 from gridlab.domain.market import Instrument, Interval, Kline, Market, Ticker
 from gridlab.errors import BugError, ExchangeUnavailable, NotFound
-from gridlab.exchange.base import Price, StreamHealth
+from gridlab.exchange.base import Dated, Price, StreamHealth, joined
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,8 @@ class PriceStream(Protocol):
     async def open(self, symbols: Iterable[str] = ()) -> None: ...
 
     async def subscribe(self, symbols: Iterable[str]) -> None: ...
+
+    async def unsubscribe(self, symbols: Iterable[str]) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -95,7 +97,7 @@ class LiveMarket:
             await asyncio.gather(*(self._ask(market, symbol) for symbol in watched))
 
     async def watch(self, market: Market, symbol: str) -> None:
-        """Have the price of `symbol` from now on; returns when there is one.
+        """Have the price of `symbol` from now on, until `unwatch`; returns when there is one.
 
         Raises:
             NotFound: the venue does not have it, or there is no such market here.
@@ -105,8 +107,26 @@ class LiveMarket:
             raise NotFound(f"this engine has no {market} market")
         if symbol not in self._watched[market]:
             await self._ask(market, symbol)
-            self._watched[market][symbol] = None
             await self._streams[market].subscribe([symbol])
+            self._watched[market][symbol] = None
+
+    async def unwatch(self, market: Market, symbol: str) -> None:
+        """Have no price of `symbol` any more; nothing is asked about it again."""
+        self._watched[market].pop(symbol, None)
+        self._asked.pop((market, symbol), None)
+        await self._streams[market].unsubscribe([symbol])
+
+    async def quote(self, market: Market, symbol: str) -> Price:
+        """The last price of any symbol; one that is not watched is asked for, and stays so.
+
+        Raises:
+            NotFound: the venue does not have it, or there is no such market here.
+            ExchangeUnavailable: it could not be asked.
+        """
+        if symbol in self._watched.get(market, ()):
+            return self.price(market, symbol)
+        found = await self._agent(market).ticker(symbol)
+        return Price(found.value.price, self._clock.now_ms() - found.age_ms)
 
     async def run(self) -> None:
         """Keep the prices of quiet symbols true until cancelled."""
@@ -115,11 +135,16 @@ class LiveMarket:
             quiet_from_ms = self._clock.now_ms() - QUIET_AFTER_MS
             for market, watched in self._watched.items():
                 for symbol in tuple(watched):
-                    if self.price(market, symbol).time_ms < quiet_from_ms:
-                        try:
-                            await self._ask(market, symbol)
-                        except (ExchangeUnavailable, NotFound) as error:
-                            log.warning("the price of %s %s is old: %s", market, symbol, error)
+                    await self._look_after(market, symbol, quiet_from_ms)
+
+    async def _look_after(self, market: Market, symbol: str, quiet_from_ms: int) -> None:
+        """Ask for the price of a watched symbol unless it was true since `quiet_from_ms`."""
+        try:
+            if self.price(market, symbol).time_ms < quiet_from_ms:
+                await self._ask(market, symbol)
+        except (ExchangeUnavailable, NotFound) as error:
+            if symbol in self._watched[market]:
+                log.warning("the price of %s %s is old: %s", market, symbol, error)
 
     async def close(self) -> None:
         for stream in self._streams.values():
@@ -143,23 +168,38 @@ class LiveMarket:
     def price(self, market: Market, symbol: str) -> Price:
         """The last price and when it was known to be true; raises `NotFound`."""
         stream = self._streams.get(market)
-        told = None if stream is None else stream.price(symbol)
-        asked = self._asked.get((market, symbol))
-        if told is not None and (asked is None or told.time_ms >= asked.time_ms):
-            return told
-        if asked is None:
-            raise NotFound(f"{symbol} has no price on {market}; it is not watched here")
-        return asked
+        if stream is not None and symbol in self._watched[market]:
+            told, asked = stream.price(symbol), self._asked.get((market, symbol))
+            if told is not None and (asked is None or told.time_ms >= asked.time_ms):
+                return told
+            if asked is not None:
+                return asked
+        raise NotFound(f"{symbol} has no price on {market}; it is not watched here")
 
     def ticker(self, market: Market, symbol: str) -> Ticker:
         """The rolling 24 h window; raises `NotFound`, `ExchangeUnavailable`."""
-        return self._wait(self._agent(market).ticker(symbol)).value
+        return self.dated_tickers(market, [symbol]).value[0]
+
+    def dated_tickers(self, market: Market, symbols: Sequence[str]) -> Dated[tuple[Ticker, ...]]:
+        """The windows in the order asked, as old as the oldest of them; raises as `ticker`."""
+        agent = self._agent(market)
+
+        async def ask() -> Dated[tuple[Ticker, ...]]:
+            return joined(await asyncio.gather(*map(agent.ticker, symbols)))
+
+        return self._wait(ask())
 
     def klines(
         self, market: Market, symbol: str, interval: Interval, limit: int
     ) -> tuple[Kline, ...]:
         """The last candles, oldest first, the open one included; raises as `ticker`."""
-        return self._wait(self._agent(market).klines(symbol, interval, limit)).value
+        return self.dated_klines(market, symbol, interval, limit).value
+
+    def dated_klines(
+        self, market: Market, symbol: str, interval: Interval, limit: int
+    ) -> Dated[tuple[Kline, ...]]:
+        """`klines` with their age; raises as `ticker`."""
+        return self._wait(self._agent(market).klines(symbol, interval, limit))
 
     def instrument(self, market: Market, symbol: str) -> Instrument:
         """The rules of `symbol`; raises as `ticker`."""

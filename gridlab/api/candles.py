@@ -26,6 +26,15 @@ Key = tuple[Market, str, Interval]
 
 
 @dataclass(frozen=True, slots=True)
+class CandleArray:
+    """Candles as a JSON array, and how old the newest of them are."""
+
+    text: str
+    age_ms: int
+    is_stale: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Closed:
     """Texts of a series' latest closed candles, at most MAX_LIMIT, without a hole.
 
@@ -50,8 +59,8 @@ class CandleTexts:
         self._known: OrderedDict[Key, _Closed] = OrderedDict()
         self._lock = threading.Lock()
 
-    def array(self, symbol: str, interval: Interval, limit: int, market: Market) -> str:
-        """The last `limit` candles as a JSON array, oldest first, the open one included.
+    def array(self, symbol: str, interval: Interval, limit: int, market: Market) -> CandleArray:
+        """The last `limit` candles, oldest first, the open one included.
 
         Raises:
             NotFound, InvalidInput: as the engine says.
@@ -59,15 +68,17 @@ class CandleTexts:
         key = (market, symbol, interval)
         known = self._known.get(key)
         if known is not None and limit > _NEWEST:
-            newest = self._lab.klines(symbol, interval, _NEWEST, market)
-            closed = _grown(known, newest)
+            newest = self._lab.dated_klines(symbol, interval, _NEWEST, market)
+            closed = _grown(known, newest.value)
             if closed is not None and (len(closed.texts) >= limit - 1 or closed.is_whole):
                 self._keep(key, closed)
-                return _joined(closed, newest[-1], limit)
-        candles = self._lab.klines(symbol, interval, limit, market)
-        if limit > _NEWEST and candles:
-            self._keep(key, _Closed(_texts(candles[:-1]), is_whole=len(candles) < limit))
-        return "[" + ",".join(map(_text, candles)) + "]"
+                text = _joined(closed, newest.value[-1], limit)
+                return CandleArray(text, newest.age_ms, newest.is_stale)
+        found = self._lab.dated_klines(symbol, interval, limit, market)
+        if limit > _NEWEST and found.value:
+            self._keep(key, _Closed(_texts(found.value[:-1]), is_whole=len(found.value) < limit))
+        text = "[" + ",".join(map(_text, found.value)) + "]"
+        return CandleArray(text, found.age_ms, found.is_stale)
 
     def _keep(self, key: Key, closed: _Closed) -> None:
         with self._lock:

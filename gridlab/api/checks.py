@@ -118,4 +118,4 @@ def _validated(lab: GridLab, symbol: str, market: Market) -> Response:
         return answer(shape, refusal.status_code)
     tongue = language()
     reasons = [translate(reason, tongue) for reason in report.reasons]
-    return answer_by_alias(SymbolValidation.of(report, reasons, stamp_of(lab.snapshot)))
+    return answer_by_alias(SymbolValidation.of(report, reasons, stamp_of(lab.snapshot, report)))

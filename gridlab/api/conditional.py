@@ -20,7 +20,7 @@ _TAGGED: Final = frozenset(name for name, route in ROUTES.items() if route.is_ta
 #: The part of a stamp that changes although the data may not; see `schemas.base.Stamp`.
 _STAMP = re.compile(
     rb'"engine_state":"[^"]*","sequence":\d+,"as_of":"([^"]*)","as_of_ms":\d+,'
-    rb'"age_ms":(\d+),"stale":(?:true|false),?'
+    rb'"age_ms":(\d+),"stale":(true|false),?'
 )
 #: The reader may keep the answer, but asks each time whether it still holds.
 _POLICY: Final = "private, no-cache"
@@ -54,6 +54,7 @@ def _tag(reply: Response) -> str:
     if found is not None:
         reply.headers["X-GridLab-As-Of"] = found[1].decode()
         reply.headers["X-GridLab-Age-Ms"] = found[2].decode()
+        reply.headers["X-GridLab-Stale"] = found[3].decode()
     language = reply.headers.get("Content-Language", "")
     digest = hashlib.blake2b(_STAMP.sub(b"", body, count=1) + language.encode(), digest_size=12)
     return f'W/"{digest.hexdigest()}"'

@@ -22,7 +22,7 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
 
 def _computed(lab: GridLab, symbol: str, query: IndicatorQuery) -> Indicators:
     """The rows that have a value, oldest first; none when there are too few candles."""
-    made = lab.indicator(
+    found = lab.dated_indicator(
         symbol,
         query.type,
         period=query.period,
@@ -30,6 +30,7 @@ def _computed(lab: GridLab, symbol: str, query: IndicatorQuery) -> Indicators:
         limit=query.limit,
         market=query.market_type,
     )
+    made = found.value
     lines = list(made.lines)
     main = main_line(made.name, lines)
     return Indicators(
@@ -43,5 +44,5 @@ def _computed(lab: GridLab, symbol: str, query: IndicatorQuery) -> Indicators:
         main_line=main,
         parameters=dict(made.parameters),
         warmup=made.warmup,
-        **stamp_of(lab.snapshot).parts,
+        **stamp_of(lab.snapshot, found).parts,
     )

@@ -24,26 +24,25 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
     @blueprint.get("/api/market_data")
     def market_data() -> Response:
         market = read_query(MarketQuery).market_type
+        found = lab.dated_tickers(lab.symbols(market), market)
         snapshot = lab.snapshot
         tickers = [
-            TickerShape.of(
-                lab.ticker(symbol, market), lab.instrument(symbol, market).tick_size, snapshot.mode
-            )
-            for symbol in lab.symbols(market)
+            TickerShape.of(ticker, lab.instrument(ticker.symbol, market).tick_size, snapshot.mode)
+            for ticker in found.value
         ]
-        return answer_list(tickers, stamp_of(snapshot))
+        return answer_list(tickers, stamp_of(snapshot, found))
 
     @blueprint.get("/api/klines/<symbol>")
     def klines(symbol: str) -> Response:
         query = read_query(KlinesQuery)
         name = find_instrument(lab, read_symbol(symbol), query.market_type).symbol
-        array = texts.array(name, query.interval, query.limit, query.market_type)
+        found = texts.array(name, query.interval, query.limit, query.market_type)
         frame = Candles(
             symbol=name,
             interval=query.interval,
             data=[],
             market_type=query.market_type,
-            **stamp_of(lab.snapshot).parts,
+            **stamp_of(lab.snapshot, found).parts,
         )
-        body = frame.model_dump_json().replace('"data":[]', f'"data":{array}', 1)
+        body = frame.model_dump_json().replace('"data":[]', f'"data":{found.text}', 1)
         return Response(body, mimetype="application/json")

@@ -187,6 +187,18 @@ TOOL_TEXTS: Final[dict[str, tuple[str, str]]] = {
         "This version of GridLab has no {agent}; nothing depends on it",
         "Esta versão do GridLab não tem {agent}; nada depende dele",
     ),
+    "agent_off": (
+        "{agent} is switched off; set {section}.enabled in the configuration to have it",
+        "{agent} está desligado; defina {section}.enabled na configuração para tê-lo",
+    ),
+    "data_agent_not_needed": (
+        "Replay plays recorded prices, which need no {agent}",
+        "O Replay reproduz preços gravados, que não precisam de {agent}",
+    ),
+    "data_agent_waits": (
+        "{agent} runs while the engine is ready, and the engine is {state}",
+        "{agent} funciona enquanto o motor está pronto, e o motor está em {state}",
+    ),
     # kill switch
     "killed": (
         "The kill switch is pulled; bots stopped: {count}; no grid can start",

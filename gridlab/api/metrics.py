@@ -27,6 +27,8 @@ from gridlab.domain.snapshot import AgentHealth, EngineState, Mode, Snapshot
 
 #: The documented agents; those that the snapshot does not have are listed as unavailable.
 DOCUMENTED: Final = ("ai_agent", "data_agent", "risk_agent", "sentiment_agent")
+#: The sections whose `enabled` decides whether an agent runs.
+_SWITCHES: Final = {"ai_agent": "ai_agent", "sentiment_agent": "sentiment_analysis"}
 #: A heartbeat younger than FRESH_MS is full health, one older than DEAD_MS is none.
 FRESH_MS: Final = 10_000
 DEAD_MS: Final = 60_000
@@ -84,7 +86,7 @@ def _coordinator(lab: GridLab, snapshot: Snapshot) -> Coordinator:
 def _agents(snapshot: Snapshot, at_ms: int) -> dict[str, AgentMetrics]:
     """Every agent that is there, and the documented ones that are not."""
     there = {_name(agent): _agent(agent, at_ms) for agent in snapshot.agents}
-    missing = {name: _missing(name) for name in DOCUMENTED if name not in there}
+    missing = {name: _missing(name, snapshot) for name in DOCUMENTED if name not in there}
     return dict(sorted({**there, **missing}.items()))
 
 
@@ -117,8 +119,14 @@ def health(status: str, age_ms: int) -> int:
     return max(0, round(100 * (DEAD_MS - age_ms) / (DEAD_MS - FRESH_MS)))
 
 
-def _missing(name: str) -> AgentMetrics:
-    reason = say("agent_missing", language(), agent=name)
+def _missing(name: str, snapshot: Snapshot) -> AgentMetrics:
+    """An agent that does not run, and why: switched off, not needed, not yet, or not there."""
+    key = "agent_off" if name in _SWITCHES else "agent_missing"
+    if name == "data_agent":
+        is_replay = snapshot.mode is Mode.REPLAY
+        key = "data_agent_not_needed" if is_replay else "data_agent_waits"
+    section, state = _SWITCHES.get(name, ""), snapshot.state.value
+    reason = say(key, language(), agent=name, section=section, state=state)
     return AgentMetrics(
         status="unavailable", health=None, heartbeat_age_ms=None, restarts=None, reason=reason
     )

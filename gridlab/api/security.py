@@ -49,7 +49,7 @@ _CORS_REQUEST: Final = (
 )
 _CORS_ANSWER: Final = (
     "ETag, Idempotency-Replayed, Retry-After, X-GridLab-Age-Ms, X-GridLab-As-Of, X-GridLab-Mode, "
-    "X-Request-Id"
+    "X-GridLab-Stale, X-Request-Id"
 )
 _BOOT: Final = uuid.uuid4().hex[:16]
 _count = itertools.count(1)

@@ -10,7 +10,7 @@ import decimal
 import json
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from flask import Response, request
 from pydantic import BaseModel
@@ -34,6 +34,15 @@ _clock = SystemClock()
 _LONG_NUMBER = 400
 
 
+class _Aged(Protocol):
+    """Data with their own age, such as `exchange.base.Dated`."""
+
+    @property
+    def age_ms(self) -> int: ...
+    @property
+    def is_stale(self) -> bool: ...
+
+
 def answer(shape: BaseModel, status: int = 200) -> Response:
     """One object as JSON."""
     return Response(shape.model_dump_json(), status, mimetype="application/json")
@@ -48,6 +57,7 @@ def answer_list(shapes: Iterable[BaseModel], stamp: Stamp) -> Response:
     reply.headers["X-GridLab-Mode"] = stamp.mode
     reply.headers["X-GridLab-As-Of"] = stamp.as_of
     reply.headers["X-GridLab-Age-Ms"] = str(stamp.age_ms)
+    reply.headers["X-GridLab-Stale"] = str(stamp.stale).lower()
     return reply
 
 
@@ -56,9 +66,10 @@ def now_ms() -> int:
     return _clock.now_ms()
 
 
-def stamp_of(snapshot: Snapshot) -> Stamp:
-    """Mode, market time and age of `snapshot`, as they are now."""
-    return Stamp.at(snapshot, now_ms())
+def stamp_of(snapshot: Snapshot, data: _Aged | None = None) -> Stamp:
+    """Mode, market time and age of `snapshot` as they are now, or of `data` where it is older."""
+    stamp = Stamp.at(snapshot, now_ms())
+    return stamp if data is None else stamp.of_data(data.age_ms, data.is_stale)
 
 
 def read_body(shape: type[Asked]) -> Asked:

@@ -13,7 +13,6 @@ import os
 import threading
 from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +24,7 @@ from gridlab.app.config import Config
 from gridlab.app.engine import Engine
 from gridlab.app.jobs import Jobs
 from gridlab.app.logs import LogLine, LogRing
+from gridlab.app.market_verbs import MarketVerbs
 from gridlab.app.modes import Access
 from gridlab.app.performance import measure
 from gridlab.app.record_verbs import RecordVerbs
@@ -34,31 +34,28 @@ from gridlab.app.settings import Settings, make_settings, secrets_of
 from gridlab.app.symbols import SymbolReport, report_on
 from gridlab.app.work_verbs import WorkVerbs
 from gridlab.clock import MarketTime, SystemClock
-from gridlab.data.cache import IntelligentCache, open_candle
+from gridlab.data.cache_core import IntelligentCache
 from gridlab.domain.events import StopPolicy
-from gridlab.domain.market import Instrument, Interval, Kline, Market, Ticker
+from gridlab.domain.market import Market
 from gridlab.domain.orders import Trade
 from gridlab.domain.plan import GridPlan
 from gridlab.domain.snapshot import BotSnapshot, BotStatus, Mode, Snapshot
 from gridlab.domain.spec import GridSpec
-from gridlab.errors import Conflict, InvalidInput
+from gridlab.errors import Conflict
 from gridlab.exchange.base import MarketData
 from gridlab.store.lease import Lease
 
 if TYPE_CHECKING:
     from gridlab.agents.pairs import PairTable
     from gridlab.domain.advice import Advice
-    from gridlab.research.indicators import IndicatorResult
 
 T = TypeVar("T")
 
-#: Candles before the asked ones that an indicator may be warmed up on.
-MOST_LEAD_BARS = 2_000
 #: Seconds that a caller waits for the engine thread before it is told that the engine hangs.
 ANSWER_WITHIN_S = 30.0
 
 
-class GridLab(RecordVerbs, WorkVerbs, AiVerbs, SentimentVerbs):
+class GridLab(MarketVerbs, RecordVerbs, WorkVerbs, AiVerbs, SentimentVerbs):
     """A workbench engine in its own thread.
 
     Args:
@@ -240,66 +237,6 @@ class GridLab(RecordVerbs, WorkVerbs, AiVerbs, SentimentVerbs):
         """Our latest trades on `symbol`, oldest first; raises `NotFound` for an unknown symbol."""
         return self._call(self._running().trades(symbol, limit))
 
-    def symbols(self, market: Market = Market.SPOT) -> tuple[str, ...]:
-        """Symbols that have a price now."""
-        return self._market().symbols(market)
-
-    def ticker(self, symbol: str, market: Market = Market.SPOT) -> Ticker:
-        """The rolling 24 h window; raises `NotFound`."""
-        return self._market().ticker(market, symbol)
-
-    def klines(
-        self,
-        symbol: str,
-        interval: Interval | str = Interval.H1,
-        limit: int = 100,
-        market: Market = Market.SPOT,
-    ) -> tuple[Kline, ...]:
-        """The last `limit` candles up to now, oldest first, the open one included.
-
-        Raises:
-            NotFound: no such symbol.
-            InvalidInput: no such interval, or `limit` below 1.
-        """
-        return self._market().klines(market, symbol, _interval(interval), limit)
-
-    def instrument(self, symbol: str, market: Market = Market.SPOT) -> Instrument:
-        """The rules of `symbol`; raises `NotFound`."""
-        return self._market().instrument(market, symbol)
-
-    def indicator(
-        self,
-        symbol: str,
-        name: str,
-        *,
-        period: int | None = None,
-        interval: Interval | str = Interval.H1,
-        limit: int = 500,
-        market: Market = Market.SPOT,
-    ) -> IndicatorResult:
-        """A technical indicator over the last `limit` candles, warmed up on those before them.
-
-        Raises:
-            NotFound: no such symbol.
-            InvalidInput: no such indicator or interval, or a period out of range.
-        """
-        from gridlab.research.indicators import compute, lead_bars
-
-        width = _interval(interval)
-        lead = min(lead_bars(name, width, period, settled=True), MOST_LEAD_BARS)
-
-        def load() -> IndicatorResult:
-            return compute(name, self.klines(symbol, width, limit + lead, market), period).last(
-                limit
-            )
-
-        self.instrument(symbol, market)  # what does not exist is refused before it is a key
-        number = self._running().session_number
-        key = f"indicator:{number}:{market}:{symbol}:{name}:{period}:{width}:{limit}"
-        kind = open_candle(width)
-        # Never served beyond its bound, because the answer has no place to say that it is stale.
-        return self.cache.fetch_sync(key, replace(kind, stale_ms=kind.fresh_ms), load).value
-
     def pair_table(self, market: Market = Market.SPOT) -> PairTable:
         """Every symbol that has a price against the configured filters of pair selection."""
         from gridlab.app.pairs import table_of
@@ -433,11 +370,3 @@ class GridLab(RecordVerbs, WorkVerbs, AiVerbs, SentimentVerbs):
 
     async def _acall(self, work: Coroutine[Any, Any, T]) -> T:
         return await asyncio.wrap_future(self._post(work))
-
-
-def _interval(name: Interval | str) -> Interval:
-    try:
-        return Interval(name)
-    except ValueError:
-        known = ", ".join(Interval)
-        raise InvalidInput(f"interval is {name!r}; choose one of {known}") from None

@@ -60,16 +60,21 @@ def public_parts(
     return LiveParts(markets, sources, agents, streams, LiveMarket(streams, agents, sources, clock))
 
 
-def wanted_symbols(config: Config, market: Market, journal: Journal) -> tuple[str, ...]:
-    """Symbols to follow from the start: the configured ones, and those that grids ever traded."""
+def configured_symbols(config: Config, market: Market) -> tuple[str, ...]:
+    """The symbols that the configuration prefers."""
     section = config.pair_selection
     pairs = section.spot_pairs if market is Market.SPOT else section.futures_pairs
+    return tuple(pairs.preferred_symbols)
+
+
+def wanted_symbols(config: Config, market: Market, journal: Journal) -> tuple[str, ...]:
+    """Symbols to follow from the start: the configured ones, and those that grids ever traded."""
     traded = (
         entry.event.spec.symbol
         for entry in journal.entries()
         if isinstance(entry.event, GridStarted) and entry.event.spec.market is market
     )
-    return tuple(dict.fromkeys((*pairs.preferred_symbols, *traded)))
+    return tuple(dict.fromkeys((*configured_symbols(config, market), *traded)))
 
 
 def listed(wanted: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from gridlab.agents.live import LiveDriver
 from gridlab.agents.trader import Trader
 from gridlab.app.account_lease import bind_books
-from gridlab.app.live_parts import listed, public_parts, wanted_symbols
+from gridlab.app.live_parts import configured_symbols, listed, public_parts, wanted_symbols
 from gridlab.app.session import Account, Probe
 from gridlab.app.settings import Settings
 from gridlab.clock import Clock
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 #: A grid starts at a price that is at most so old.
 FRESH_PRICE_MS = 30_000
 SETTLE_WITHIN_MS = 30_000
+#: How often symbols that nobody needs any more are let go.
+LET_GO_EVERY_MS = 60_000
 #: Letters of a live journal's own name; no digit, so that the number of a run can follow it.
 IDENTITY_LETTERS = 6
 
@@ -73,6 +75,7 @@ class LiveSession(ABC):
         self._budgets = budgets
         self._parts = public_parts(settings.config, self._endpoints, wall, budgets, cache)
         self.market = self._parts.market
+        self.agents = self._parts.agents
         self._symbols: dict[Market, tuple[str, ...]] = {}
 
     # --- what each kind adds ----------------------------------------------------------------------
@@ -127,7 +130,10 @@ class LiveSession(ABC):
     async def run(self) -> None:
         tasks = [
             asyncio.create_task(work)
-            for work in (self._driver.run(), self.market.run(), *self._tasks())
+            for work in (
+                *(self._driver.run(), self.market.run(), self._let_go_of_idle()),
+                *self._tasks(),
+            )
         ]
         # Any agent's run renews the whole cache that they share.
         tasks.append(asyncio.create_task(self._parts.agents[self._parts.markets[0]].run()))
@@ -169,8 +175,7 @@ class LiveSession(ABC):
                 f"{', '.join(self.trader.exchanges)} only (exchange.supported_markets)"
             )
         rules = await venue.instrument(symbol)
-        await self.market.watch(market, symbol)
-        price = self.market.price(market, symbol)
+        price = await self.market.quote(market, symbol)
         age_ms = self.clock.now_ms() - price.time_ms
         if age_ms > FRESH_PRICE_MS:
             raise Conflict(
@@ -184,6 +189,26 @@ class LiveSession(ABC):
         venue = self.trader.exchanges[spec.market]
         if isinstance(venue, FuturesExchange):
             await venue.prepare(spec.symbol)
+        await self.market.watch(spec.market, spec.symbol)
+
+    async def _let_go_of_idle(self) -> None:
+        """Watch no longer than needed, until cancelled."""
+        while True:
+            await self.clock.sleep_until(self.clock.now_ms() + LET_GO_EVERY_MS)
+            for market in self._parts.markets:
+                for symbol in self.market.symbols(market):
+                    if symbol not in self._needed(market):
+                        await self.market.unwatch(market, symbol)
+
+    def _needed(self, market: Market) -> set[str]:
+        """The configured symbols, and those of grids that run or hold what could be sold."""
+        held = {
+            bot.symbol
+            for bot in self.trader.bots.values()
+            if bot.market is market
+            and (not bot.is_over or bot.grid.ledger.base_held >= bot.grid.instrument.lot_size)
+        }
+        return held.union(configured_symbols(self._settings.config, market))
 
     def _health(
         self, venue: StreamHealth, market: Market, account_ms: int, foreign: int

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from gridlab.app.session import Session
 from gridlab.domain.market import Market
-from gridlab.domain.snapshot import BotSnapshot, Snapshot
+from gridlab.domain.snapshot import AgentHealth, BotSnapshot, Snapshot
 from gridlab.grid.view import bot_snapshot
 
 
@@ -28,7 +28,19 @@ def picture_of(session: Session, frame: Snapshot) -> Snapshot:
         futures_balances=session.account.balances(Market.FUTURES),
         positions=session.account.positions(),
         venues=session.health(),
+        agents=(*frame.agents, *_data_agent(session, frame.agents)),
     )
+
+
+def _data_agent(session: Session, others: tuple[AgentHealth, ...]) -> tuple[AgentHealth, ...]:
+    """The health of the data agents, of which one runs for all; none where none is asked.
+
+    It lives in the trader's session, and restarts with it.
+    """
+    if not session.agents:
+        return ()
+    beat_ms = max(agent.beat_ms for agent in session.agents.values())
+    return (AgentHealth("data", "running", beat_ms, others[0].restarts),)
 
 
 def _bots(session: Session, prices: Mapping[tuple[Market, str], Decimal]) -> dict[str, BotSnapshot]:

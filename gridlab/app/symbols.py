@@ -8,7 +8,7 @@ from decimal import Decimal
 from gridlab.domain.market import Instrument, Market, Ticker
 from gridlab.domain.plan import GridPlan, Severity
 from gridlab.domain.spec import GridSpec
-from gridlab.errors import InvalidSpec
+from gridlab.errors import InvalidSpec, NotFound
 from gridlab.exchange.base import MarketData
 from gridlab.grid.guards import smallest_quantity
 from gridlab.grid.preflight import plan_grid
@@ -23,6 +23,7 @@ class SymbolReport:
             grid of that shape can be started. Its `capital_needed` is the least capital.
         suitable: whether such a grid exists and earns more than its fees.
         reasons: what speaks against it; empty when nothing does.
+        age_ms, is_stale: of the ticker, and so of the price where nobody watches it.
     """
 
     symbol: str
@@ -33,12 +34,19 @@ class SymbolReport:
     recommended: GridPlan | None
     suitable: bool
     reasons: tuple[str, ...]
+    age_ms: int
+    is_stale: bool
 
 
 def report_on(data: MarketData, spec: GridSpec) -> SymbolReport:
     """The report on `spec.symbol`, for grids of the shape of `spec`; raises `NotFound`."""
     rules = data.instrument(spec.market, spec.symbol)
-    price = data.price(spec.market, spec.symbol).value
+    found = data.dated_tickers(spec.market, [spec.symbol])
+    (ticker,) = found.value
+    try:
+        price = data.price(spec.market, spec.symbol).value
+    except NotFound:  # it exists, and nobody watches it
+        price = ticker.price
     plan, reasons = _smallest(spec, rules, price)
     if rules.status != "TRADING":
         reasons.append(f"{spec.symbol} is {rules.status} at the venue")
@@ -47,10 +55,12 @@ def report_on(data: MarketData, spec: GridSpec) -> SymbolReport:
         market=spec.market,
         instrument=rules,
         price=price,
-        ticker=data.ticker(spec.market, spec.symbol),
+        ticker=ticker,
         recommended=plan,
         suitable=plan is not None and not reasons,
         reasons=tuple(reasons),
+        age_ms=found.age_ms,
+        is_stale=found.is_stale,
     )
 
 

@@ -87,6 +87,11 @@ class IntelligentCache:
         if enable_compression:
             warm_up()
 
+    @property
+    def clock(self) -> Clock:
+        """The clock that ages are counted by."""
+        return self._clock
+
     # --- plain use --------------------------------------------------------------------------------
 
     def set(self, key: str, value: Any, ttl: Seconds | None = None) -> None:

@@ -6,7 +6,7 @@ events and are never cached. Knows no entry, no clock and no venue.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -29,7 +29,8 @@ class Kind:
         fresh_ms: largest age at which a value is served as it is.
         stale_ms: largest age at which a kept value is served labelled stale while it is being
             renewed; equal to `fresh_ms` where a stale value is never wanted.
-        cost: what one request takes from the venue's budget, in its weight units.
+        cost: what one request takes from the venue's budget, in its weight units; `costing` makes
+            the kind of a request that weighs something else.
         period_ms: 0, or freshness also ends where the next period aligned to the epoch begins.
         is_prefetched: whether renewing ahead of a reader makes sense.
 
@@ -67,25 +68,23 @@ class Kind:
             until_ms = min(until_ms, (asked_ms // self.period_ms + 1) * self.period_ms - 1)
         return until_ms
 
+    def costing(self, weight: int) -> Kind:
+        """The same kind of a request that takes `weight`."""
+        return self if weight == self.cost else replace(self, cost=weight)
+
     def usable_until_ms(self, asked_ms: int) -> int:
         """The last millisecond at which such a value may be served labelled stale."""
         return asked_ms + self.stale_ms
 
 
-# Costs are the request weights in Binance's spot API documentation.
+# Costs are the request weights of spot; `data.weights` knows those of each market.
 
-#: Last prices. They move many times a second; two seconds is what a person sees as now.
-PRICE = Kind("price", 2_000, 10_000, cost=2)
-#: Order books of up to 100 levels; they are out of date faster than anything else.
-DEPTH = Kind("depth", 1_000, 5_000, cost=5)
-#: Last price with its 24 h window, of one or of some symbols.
+#: Last price with its 24 h window, of one symbol.
 TICKER = Kind("ticker", 5_000, 30_000, cost=2)
 #: The 24 h windows of a whole market, for choosing pairs: a day's volume moves slowly.
 STATS_24H = Kind("stats_24h", 60_000, 600_000, cost=80)
 #: Trading rules. They change a few times a year, with notice.
 EXCHANGE_INFO = Kind("exchange_info", 6 * 3_600_000, 48 * 3_600_000, cost=20)
-#: Balances. Whoever changes them invalidates the key; the bound is for changes made elsewhere.
-ACCOUNT = Kind("account", 5_000, 15_000, cost=20, is_prefetched=False)
 #: Candles that have all ended: they never change, so only room can remove them.
 CLOSED_CANDLES = Kind("closed_candles", FOREVER_MS, FOREVER_MS, cost=2, is_prefetched=False)
 
@@ -117,7 +116,4 @@ def lasting(ttl: Seconds) -> Kind:
 
 
 #: The kinds by name; those of open candles are made for their interval.
-KINDS = {
-    kind.name: kind
-    for kind in (PRICE, DEPTH, TICKER, STATS_24H, EXCHANGE_INFO, ACCOUNT, CLOSED_CANDLES)
-}
+KINDS = {kind.name: kind for kind in (TICKER, STATS_24H, EXCHANGE_INFO, CLOSED_CANDLES)}

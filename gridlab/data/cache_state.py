@@ -10,7 +10,7 @@ import asyncio
 import threading
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 from gridlab.clock import Clock
 from gridlab.data.cache_flights import Board, Flight, Purpose, running_loop
@@ -19,6 +19,7 @@ from gridlab.data.cache_policy import Kind
 from gridlab.data.cache_store import Entry, Store
 from gridlab.data.cache_values import Packed
 from gridlab.data.prefetch import Prefetcher
+from gridlab.exchange.base import Dated
 
 T = TypeVar("T")
 
@@ -38,12 +39,9 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Cached(Generic[T]):
+class Cached(Dated[T]):
     """One answer. `age_ms` counts from when its request left, up to when it was handed out."""
 
-    value: T
-    age_ms: int
-    is_stale: bool
     source: Source
 
 

@@ -12,7 +12,7 @@ the minute will have risen. Knows no account and no order.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -23,7 +23,7 @@ from gridlab.data.aggregate import ExactColumn, IntArray, bucket_starts, trade_s
 from gridlab.data.bars import Bars
 from gridlab.domain.market import Instrument, Interval, Kline, Market, Ticker, path_times_ms
 from gridlab.errors import InvalidInput, NotFound
-from gridlab.exchange.base import Price
+from gridlab.exchange.base import Dated, Price
 from gridlab.money import ONE, ZERO, from_float, round_to, rounding
 
 DAY_MS = Interval.D1.ms
@@ -104,6 +104,16 @@ class RecordedMarket:
         if limit < 1:
             raise InvalidInput(f"limit is {limit}; at least 1 candle must be asked for")
         return self._now(market, symbol).klines(interval, limit)
+
+    def dated_tickers(self, market: Market, symbols: Sequence[str]) -> Dated[tuple[Ticker, ...]]:
+        """The windows in the order asked; a recording is never older than its own present."""
+        return Dated(tuple(self.ticker(market, symbol) for symbol in symbols), 0, False)
+
+    def dated_klines(
+        self, market: Market, symbol: str, interval: Interval, limit: int
+    ) -> Dated[tuple[Kline, ...]]:
+        """`klines`, of the recording's own present."""
+        return Dated(self.klines(market, symbol, interval, limit), 0, False)
 
     def instrument(self, market: Market, symbol: str) -> Instrument:
         """The rules of `symbol`, known at any time; raises `NotFound`."""

@@ -8,8 +8,9 @@ signature, no order; the address comes from the configuration, never from a requ
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import httpx
 
 from gridlab.clock import Clock
+from gridlab.data import weights
 from gridlab.data.bars import Bars
 from gridlab.data.wire import (
     bars_of,
@@ -139,7 +141,7 @@ class PublicRest:
             query["startTime"] = str(start_ms)
         if end_ms is not None:
             query["endTime"] = str(end_ms - 1)  # Binance includes its end
-        payload = await self._get("klines", _kline_weight(self.market, limit), query)
+        payload = await self._get("klines", weights.candles(self.market, limit), query)
         candles = klines_of(payload, interval, f"{self.base_url} klines {symbol} {interval}")
         first_ms, stop_ms = start_ms or 0, end_ms if end_ms is not None else 1 << 62
         if len(candles) > limit or any(
@@ -172,25 +174,26 @@ class PublicRest:
             NotFound: the exchange does not know the symbol.
             ExchangeUnavailable: no usable answer.
         """
-        weight = 2 if self.market is Market.SPOT else 1
-        payload = await self._get("ticker/24hr", weight, {"symbol": symbol})
+        query = {"symbol": symbol}
+        payload = await self._get("ticker/24hr", weights.TICKER[self.market], query)
         return ticker_of(payload, self.market, f"{self.base_url} ticker/24hr {symbol}")
 
     async def tickers(self) -> tuple[Ticker, ...]:
-        """The rolling 24 h window of every symbol that has traded."""
-        weight = 80 if self.market is Market.SPOT else 40
-        payload = await self._get("ticker/24hr", weight, {})
-        return tickers_of(payload, self.market, f"{self.base_url} ticker/24hr")
+        """The rolling 24 h window of every symbol that has traded.
+
+        There are thousands, so a thread makes the values while the event loop goes on.
+        """
+        payload = await self._get("ticker/24hr", weights.ALL_TICKERS[self.market], {})
+        source = f"{self.base_url} ticker/24hr"
+        return await asyncio.to_thread(tickers_of, payload, self.market, source)
 
     async def instruments(self) -> tuple[Instrument, ...]:
-        """The rules of every symbol that can be traded by rules at all; also sets the limit."""
-        usable = []
-        for entry in (await self._exchange_info({})).values():
-            try:
-                usable.append(instrument_of(entry, self.market, self.base_url))
-            except GridLabError:
-                continue  # old and test symbols lack steps; who asks for one by name is told why
-        return tuple(usable)
+        """The rules of every symbol that can be traded by rules at all; also sets the limit.
+
+        A thread makes them, as in `tickers`.
+        """
+        entries = await self._exchange_info({})
+        return await asyncio.to_thread(_usable, entries.values(), self.market, self.base_url)
 
     async def instrument(self, symbol: str) -> Instrument:
         """The rules of one symbol; raises `NotFound` when the exchange has none."""
@@ -202,8 +205,7 @@ class PublicRest:
         return instrument_of(entries[symbol], self.market, f"{self.base_url} exchangeInfo {symbol}")
 
     async def _exchange_info(self, query: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
-        weight = 20 if self.market is Market.SPOT else 1
-        payload = await self._get("exchangeInfo", weight, query)
+        payload = await self._get("exchangeInfo", weights.EXCHANGE_INFO[self.market], query)
         limit = weight_limit_of(payload)
         if limit is not None:
             self.budget.set_limit(limit)
@@ -331,17 +333,23 @@ def checked_url(base_url: str) -> str:
     return base_url.rstrip("/")
 
 
+def _usable(
+    entries: Iterable[Mapping[str, Any]], market: Market, source: str
+) -> tuple[Instrument, ...]:
+    """The rules of those symbols that have all of them."""
+    found = []
+    for entry in entries:
+        try:
+            found.append(instrument_of(entry, market, source))
+        except GridLabError:
+            continue  # old and test symbols lack steps; who asks for one by name is told why
+    return tuple(found)
+
+
 def _used_weight(headers: httpx.Headers) -> int | None:
     """What the exchange says that this address has used in its minute."""
     used = headers.get("X-MBX-USED-WEIGHT-1M", "")
     return int(used) if used.isascii() and used.isdigit() and len(used) < 10 else None
-
-
-def _kline_weight(market: Market, limit: int) -> int:
-    """What a page of `limit` candles weighs. Source: Binance's tables of request weights."""
-    if market is Market.SPOT:
-        return 2
-    return 1 if limit < 100 else 2 if limit < 500 else 5
 
 
 def _parsed(body: bytes | bytearray) -> Any:

@@ -8,16 +8,18 @@ subscribed; a sink only queues, so a venue may call it from anywhere in its own 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from gridlab.domain.account import Position
 from gridlab.domain.events import FundingPaid, OrderAccepted, OrderEnded, OrderFilled
 from gridlab.domain.market import Balance, Instrument, Interval, Kline, Market, Ticker
 from gridlab.domain.orders import OrderReport, OrderRequest, Trade
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +204,39 @@ class Price:
     time_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Dated(Generic[T]):
+    """A value, and how far it speaks of now.
+
+    Args:
+        age_ms: how long ago its request left; 0 for what a recording shows at its own present.
+        is_stale: it is older than its kind may be, and may be shown only with that label.
+    """
+
+    value: T
+    age_ms: int
+    is_stale: bool
+
+
+def joined(parts: Sequence[Dated[T]]) -> Dated[tuple[T, ...]]:
+    """Several values as one: as old as the oldest of them, stale if any of them is.
+
+    >>> joined([Dated("a", 5, False), Dated("b", 70, True)])
+    Dated(value=('a', 'b'), age_ms=70, is_stale=True)
+    """
+    return Dated(
+        tuple(part.value for part in parts),
+        max((part.age_ms for part in parts), default=0),
+        any(part.is_stale for part in parts),
+    )
+
+
 class MarketData(Protocol):
-    """Prices, from a recording or from a venue. Synchronous: readers see what is already here."""
+    """Prices, from a recording or from a venue. Synchronous: readers see what is already here.
+
+    The `dated_*` forms are for whoever passes a value on with a label; the plain ones are the same
+    values without it.
+    """
 
     def symbols(self, market: Market) -> tuple[str, ...]:
         """Symbols that have a price now, sorted."""
@@ -221,6 +254,16 @@ class MarketData(Protocol):
         self, market: Market, symbol: str, interval: Interval, limit: int
     ) -> tuple[Kline, ...]:
         """The last `limit` candles or fewer, oldest first, the open one included."""
+        ...
+
+    def dated_tickers(self, market: Market, symbols: Sequence[str]) -> Dated[tuple[Ticker, ...]]:
+        """The 24 h windows in the order asked, as old as the oldest; raises `NotFound`."""
+        ...
+
+    def dated_klines(
+        self, market: Market, symbol: str, interval: Interval, limit: int
+    ) -> Dated[tuple[Kline, ...]]:
+        """`klines` with their age."""
         ...
 
     def instrument(self, market: Market, symbol: str) -> Instrument:

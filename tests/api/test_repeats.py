@@ -268,7 +268,7 @@ def test_candle_texts_are_the_candles(lab: GridLab) -> None:
         for interval in (Interval.M1, Interval.H1):
             for _ in range(5):
                 before = lab.klines("BTCUSDT", interval, limit)
-                got = texts.array("BTCUSDT", interval, limit, Market.SPOT)
+                got = texts.array("BTCUSDT", interval, limit, Market.SPOT).text
                 after = lab.klines("BTCUSDT", interval, limit)
                 if before == after:
                     break

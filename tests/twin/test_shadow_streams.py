@@ -111,5 +111,38 @@ def test_a_symbol_subscribed_later_is_told_now_and_after_a_reconnection() -> Non
         asyncio.run(story(twin))
 
 
+def test_a_symbol_that_is_let_go_is_told_no_more_also_after_a_reconnection() -> None:
+    async def story(twin: RunningTwin) -> None:
+        endpoints = Endpoints(**{name: twin.ready[name] for name in Endpoints.__slots__})
+        stream = MarketStream(endpoints, Market.SPOT, SystemClock())
+        told: list[str] = []
+        gaps: list[str] = []
+        stream.listen(lambda tick: told.append(tick.symbol), gaps.append)
+
+        async def trade_both() -> None:
+            """BTCUSDT last, so that a trade of ETHUSDT would have come before it."""
+            told.clear()
+            await asyncio.to_thread(twin.price, "ETHUSDT", "2500")
+            await asyncio.to_thread(twin.price, "BTCUSDT", "67000")
+            await until(lambda: "BTCUSDT" in told, "a trade of the symbol that is left")
+
+        await stream.open(["BTCUSDT", "ETHUSDT"])
+        await trade_both()
+        assert "ETHUSDT" in told
+        await stream.unsubscribe(["ETHUSDT"])
+        assert stream.price("ETHUSDT") is None
+        await asyncio.sleep(0.1)
+        await trade_both()
+        assert "ETHUSDT" not in told
+        await asyncio.to_thread(twin.control, "/faults", {"inject": "disconnect"})
+        await until(lambda: len(gaps) == 2, "the reconnection")
+        await trade_both()
+        assert "ETHUSDT" not in told
+        await stream.close()
+
+    with running_twin(symbols=("BTCUSDT", "ETHUSDT"), has_limits=False) as twin:
+        asyncio.run(story(twin))
+
+
 def prices_of(prints: Prints) -> list[Decimal]:
     return list(prints.prices)

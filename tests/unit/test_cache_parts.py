@@ -60,10 +60,11 @@ def test_candles_that_have_all_closed_never_age() -> None:
 
 
 def test_kinds_are_told_apart_and_ordered_by_how_fast_they_change() -> None:
-    bounds = [KINDS[name].fresh_ms for name in ("depth", "price", "ticker", "stats_24h")]
+    bounds = [KINDS[name].fresh_ms for name in ("ticker", "stats_24h", "exchange_info")]
     assert bounds == sorted(set(bounds))
     assert EXCHANGE_INFO.fresh_ms >= 3_600_000
     assert all(name == kind.name for name, kind in KINDS.items())
+    assert KINDS["ticker"].costing(1).cost == 1
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from gridlab.clock import ManualClock
 from gridlab.domain.market import FeeSchedule, Instrument, Market, Ticker
 from gridlab.domain.orders import OrderRequest, OrderType, Side
 from gridlab.errors import BugError, ExchangeUnavailable, NotFound
-from gridlab.exchange.base import MarketData, Price, StreamHealth, StreamState
+from gridlab.exchange.base import Dated, MarketData, Price, StreamHealth, StreamState
 from gridlab.exchange.paper import PaperBook, PaperExchange
 
 START_MS = 1_700_000_000_000
@@ -51,6 +51,10 @@ class Prices:
     async def subscribe(self, symbols: Iterable[str]) -> None:
         self.names += symbols
 
+    async def unsubscribe(self, symbols: Iterable[str]) -> None:
+        for symbol in symbols:
+            self.names.remove(symbol)
+
     async def close(self) -> None:
         return None
 
@@ -80,15 +84,11 @@ class Answers:
 
     def __init__(self) -> None:
         self.threads: list[int] = []
+        self.found: Dated[object] | None = None
 
     async def ticker(self, symbol: str) -> object:
         self.threads.append(threading.get_ident())
-
-        @dataclass
-        class Found:
-            value: str = f"ticker of {symbol}"
-
-        return Found()
+        return self.found or Dated(f"ticker of {symbol}", 0, False)
 
 
 def make() -> tuple[LiveMarket, Prices, Tickers, Answers, ManualClock]:
@@ -129,6 +129,41 @@ def test_a_symbol_can_be_watched_later_and_a_wrong_one_is_refused() -> None:
         with pytest.raises(NotFound, match="no futures market"):
             await market.watch(Market.FUTURES, "BUSDT")
         assert market.symbols(Market.SPOT) == ("BUSDT",)
+
+    asyncio.run(story())
+
+
+def test_a_symbol_that_is_let_go_has_no_price_and_is_not_asked_for() -> None:
+    async def story() -> None:
+        market, prices, tickers, _, clock = make()
+        await market.open({Market.SPOT: ["AUSDT", "BUSDT"]})
+        prices.told["BUSDT"] = Price(Decimal(101), START_MS)
+        await market.unwatch(Market.SPOT, "BUSDT")
+        assert prices.names == ["AUSDT"] and market.symbols(Market.SPOT) == ("AUSDT",)
+        with pytest.raises(NotFound, match="not watched"):
+            market.price(Market.SPOT, "BUSDT")
+        running = asyncio.create_task(market.run())
+        tickers.asked.clear()
+        for second in range(1, 31):
+            clock.advance_to(START_MS + second * 1_000)
+            for _ in range(5):
+                await asyncio.sleep(0)
+        assert set(tickers.asked) == {"AUSDT"}
+        running.cancel()
+
+    asyncio.run(story())
+
+
+def test_a_question_about_a_price_watches_nothing() -> None:
+    async def story() -> None:
+        market, prices, tickers, answers, _ = make()
+        await market.open({Market.SPOT: ["AUSDT"]})
+        answers.found = Dated(await tickers.ticker("BUSDT"), 3_000, False)
+        assert await market.quote(Market.SPOT, "AUSDT") == Price(Decimal(100), START_MS)
+        assert await market.quote(Market.SPOT, "BUSDT") == Price(Decimal(100), START_MS - 3_000)
+        assert prices.names == ["AUSDT"] and market.symbols(Market.SPOT) == ("AUSDT",)
+        with pytest.raises(NotFound, match="no futures market"):
+            await market.quote(Market.FUTURES, "AUSDT")
 
     asyncio.run(story())
 

@@ -36,7 +36,9 @@ class Shape(BaseModel):
 class Stamp(Shape):
     """Where the numbers beside it come from, and how old they are.
 
-    `as_of` is market time; `age_ms` is how long ago, by the machine's clock, the engine said so.
+    `as_of` is market time; `age_ms` is how long ago, by the machine's clock, the engine said so, or
+    a venue where its data are older than that. `stale`: the engine stands still, or the data are
+    past the bound of their kind.
     """
 
     mode: str
@@ -61,6 +63,19 @@ class Stamp(Shape):
             as_of_ms=snapshot.time_ms,
             age_ms=age_ms,
             stale=age_ms > STALE_AFTER_MS,
+        )
+
+    def of_data(self, age_ms: int, is_stale: bool) -> Stamp:
+        """The stamp of data of that age, shown beside what this one is of."""
+        older_ms = max(0, age_ms - self.age_ms)
+        as_of_ms = self.as_of_ms - older_ms
+        return self.model_copy(
+            update={
+                "as_of": iso(as_of_ms),
+                "as_of_ms": as_of_ms,
+                "age_ms": self.age_ms + older_ms,
+                "stale": self.stale or is_stale,
+            }
         )
 
 

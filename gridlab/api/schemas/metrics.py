@@ -17,7 +17,7 @@ class AgentMetrics(Shape):
     """One agent: `active`, `idle`, `waiting` (to be restarted), `failed`, `stopped`, `unavailable`.
 
     `health` is 100 while its heartbeat is fresh and falls to 0 as it ages; null for an agent that
-    this version does not have.
+    does not run, with the reason.
     """
 
     status: str

@@ -106,6 +106,16 @@ class MarketStream:
             for request in self._requests(new):
                 await self.stream.send(request)
 
+    async def unsubscribe(self, symbols: Iterable[str]) -> None:
+        """Have the trades of these symbols no more, and forget their prices."""
+        gone = [symbol for symbol in symbols if _name(symbol) in self._names]
+        for symbol in gone:
+            del self._names[_name(symbol)]
+            self.last.pop(symbol, None)
+        if self._is_open:
+            for request in self._requests(list(map(_name, gone)), "UNSUBSCRIBE"):
+                await self.stream.send(request)
+
     async def close(self) -> None:
         await self.stream.close()
 
@@ -151,12 +161,12 @@ class MarketStream:
                 raise ExchangeUnavailable(f"the {self.market} market stream refused: {answer}")
             self._take(answer)
 
-    def _requests(self, names: list[str]) -> list[str]:
-        """SUBSCRIBE requests for these stream names."""
+    def _requests(self, names: list[str], method: str = "SUBSCRIBE") -> list[str]:
+        """Requests of `method` for these stream names."""
         return [
             json.dumps(
                 {
-                    "method": "SUBSCRIBE",
+                    "method": method,
                     "params": names[first : first + NAMES_A_REQUEST],
                     "id": next(self._numbers),
                 }

@@ -1,0 +1,140 @@
+"""The verbs of `GridLab` that read the market: tickers, candles, rules, indicators.
+
+Each value has a plain form, and where it is passed on with a label a `dated_` one, which says how
+old it is and whether it is past its bound. In Replay the recording's own present is now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gridlab.data.cache_core import IntelligentCache
+from gridlab.data.cache_policy import Kind
+from gridlab.domain.market import Instrument, Interval, Kline, Market, Ticker
+from gridlab.errors import InvalidInput
+from gridlab.exchange.base import Dated, MarketData
+
+if TYPE_CHECKING:
+    from gridlab.app.engine import Engine
+    from gridlab.research.indicators import IndicatorResult
+
+#: Candles before the asked ones that an indicator may be warmed up on.
+MOST_LEAD_BARS = 2_000
+#: The newest candles, which tell one answer of a market from the next.
+TELLING_CANDLES = 3
+#: What was computed from given candles stays right; it is dropped when those have moved on.
+COMPUTED = Kind("computed", 60_000, 60_000, is_prefetched=False)
+
+
+class MarketVerbs:
+    """What `GridLab` knows of the market; a part of it.
+
+    Attributes:
+        cache: keeps indicators that were computed.
+    """
+
+    cache: IntelligentCache
+
+    if TYPE_CHECKING:
+
+        def _market(self) -> MarketData: ...
+        def _running(self) -> Engine: ...
+
+    def symbols(self, market: Market = Market.SPOT) -> tuple[str, ...]:
+        """Symbols that have a price now."""
+        return self._market().symbols(market)
+
+    def ticker(self, symbol: str, market: Market = Market.SPOT) -> Ticker:
+        """The rolling 24 h window; raises `NotFound`."""
+        return self._market().ticker(market, symbol)
+
+    def dated_tickers(
+        self, symbols: Sequence[str], market: Market = Market.SPOT
+    ) -> Dated[tuple[Ticker, ...]]:
+        """The 24 h windows in the order asked, as old as the oldest; raises `NotFound`."""
+        return self._market().dated_tickers(market, symbols)
+
+    def klines(
+        self,
+        symbol: str,
+        interval: Interval | str = Interval.H1,
+        limit: int = 100,
+        market: Market = Market.SPOT,
+    ) -> tuple[Kline, ...]:
+        """The last `limit` candles up to now, oldest first, the open one included.
+
+        Raises:
+            NotFound: no such symbol.
+            InvalidInput: no such interval, or `limit` below 1.
+        """
+        return self._market().klines(market, symbol, _interval(interval), limit)
+
+    def dated_klines(
+        self,
+        symbol: str,
+        interval: Interval | str = Interval.H1,
+        limit: int = 100,
+        market: Market = Market.SPOT,
+    ) -> Dated[tuple[Kline, ...]]:
+        """`klines` with their age; raises as it does."""
+        return self._market().dated_klines(market, symbol, _interval(interval), limit)
+
+    def instrument(self, symbol: str, market: Market = Market.SPOT) -> Instrument:
+        """The rules of `symbol`; raises `NotFound`."""
+        return self._market().instrument(market, symbol)
+
+    def indicator(
+        self,
+        symbol: str,
+        name: str,
+        *,
+        period: int | None = None,
+        interval: Interval | str = Interval.H1,
+        limit: int = 500,
+        market: Market = Market.SPOT,
+    ) -> IndicatorResult:
+        """A technical indicator over the last `limit` candles, warmed up on those before them.
+
+        Raises:
+            NotFound: no such symbol.
+            InvalidInput: no such indicator or interval, or a period out of range.
+        """
+        return self.dated_indicator(
+            symbol, name, period=period, interval=interval, limit=limit, market=market
+        ).value
+
+    def dated_indicator(
+        self,
+        symbol: str,
+        name: str,
+        *,
+        period: int | None = None,
+        interval: Interval | str = Interval.H1,
+        limit: int = 500,
+        market: Market = Market.SPOT,
+    ) -> Dated[IndicatorResult]:
+        """`indicator`, as old as the candles that it was computed from; raises as it does."""
+        from gridlab.research.indicators import compute, lead_bars
+
+        width = _interval(interval)
+        lead = min(lead_bars(name, width, period, settled=True), MOST_LEAD_BARS)
+        candles = self.dated_klines(symbol, width, limit + lead, market)
+
+        def load() -> IndicatorResult:
+            return compute(name, candles.value, period).last(limit)
+
+        # The same candles give the same numbers, and what a venue changes of them is the newest.
+        told = hash((len(candles.value), candles.value[-TELLING_CANDLES:]))
+        series = f"{self._running().session_number}:{market}:{symbol}:{width}:{told}"
+        key = f"indicator:{series}:{name}:{period}:{limit}"
+        made = self.cache.fetch_sync(key, COMPUTED, load)
+        return Dated(made.value, candles.age_ms, candles.is_stale)
+
+
+def _interval(name: Interval | str) -> Interval:
+    try:
+        return Interval(name)
+    except ValueError:
+        known = ", ".join(Interval)
+        raise InvalidInput(f"interval is {name!r}; choose one of {known}") from None
