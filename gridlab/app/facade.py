@@ -29,7 +29,7 @@ from gridlab.app.logs import LogLine, LogRing
 from gridlab.app.modes import Access
 from gridlab.app.performance import measure
 from gridlab.app.sentiment_verbs import SentimentVerbs
-from gridlab.app.session import Probe
+from gridlab.app.session import Probe, Session
 from gridlab.app.settings import Settings, make_settings, secrets_of
 from gridlab.app.symbols import SymbolReport, report_on
 from gridlab.app.work_verbs import WorkVerbs
@@ -41,7 +41,7 @@ from gridlab.domain.orders import OrderReport, Trade
 from gridlab.domain.plan import GridPlan
 from gridlab.domain.snapshot import BotSnapshot, BotStatus, Mode, Snapshot
 from gridlab.domain.spec import GridSpec
-from gridlab.errors import Conflict, InvalidInput
+from gridlab.errors import Conflict, InvalidInput, NotFound
 from gridlab.exchange.base import MarketData
 from gridlab.store.journal import Entry, read_entries
 from gridlab.store.lease import Lease
@@ -332,14 +332,29 @@ class GridLab(WorkVerbs, AiVerbs, SentimentVerbs):
         return self.cache.fetch_sync(key, replace(kind, stale_ms=kind.fresh_ms), load).value
 
     def pair_table(self, market: Market = Market.SPOT) -> PairTable:
-        """Every symbol that has a price against the configured filters of pair selection."""
-        from gridlab.app.pairs import table_of
+        """Every symbol of the market against the configured filters of pair selection.
+
+        In Replay those that were recorded; else all in USDT that the venue lists.
+
+        Raises:
+            ExchangeUnavailable: the venue could not be asked.
+        """
+        from gridlab.app.pairs import Selection, live_table, recorded_table
 
         moods = {asset: mood.score for asset, mood in self.moods().items()}
         bots = self.snapshot.bots.values()
-        busy = [bot.symbol for bot in bots if bot.status is not BotStatus.STOPPED]
-        settings = self.settings
-        return table_of(self._market(), market, settings.config, settings.mode, moods, busy)
+        busy = [
+            bot.symbol
+            for bot in bots
+            if bot.market is market and bot.status is not BotStatus.STOPPED
+        ]
+        asked = Selection(market, self.settings.config, moods, busy)
+        session = self._session()
+        if session.is_recorded:
+            return recorded_table(asked, session.market)
+        if market not in session.agents:
+            raise NotFound(f"this engine has no {market} market (exchange.supported_markets)")
+        return live_table(asked, session.agents[market], self._call)
 
     def validate_symbol(self, symbol: str, market: Market = Market.SPOT) -> SymbolReport:
         """What is known of `symbol`, and the least grid that it takes; raises `NotFound`."""
@@ -442,10 +457,13 @@ class GridLab(WorkVerbs, AiVerbs, SentimentVerbs):
         return None if session is None else session.clock.now_ms()
 
     def _market(self) -> MarketData:
+        return self._session().market
+
+    def _session(self) -> Session:
         session = self._running().session
         if session is None:
             raise Conflict("the engine is still recovering; try again when it is ready")
-        return session.market
+        return session
 
     def _post(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         if self._loop is None or self._thread is None or not self._thread.is_alive():

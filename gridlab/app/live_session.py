@@ -73,6 +73,7 @@ class LiveSession(ABC):
         self._budgets = budgets
         self._parts = public_parts(settings.config, self._endpoints, wall, budgets, cache)
         self.market = self._parts.market
+        self.agents = self._parts.agents
         self._symbols: dict[Market, tuple[str, ...]] = {}
 
     # --- what each kind adds ----------------------------------------------------------------------

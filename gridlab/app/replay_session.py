@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 
+from gridlab.agents.data import DataAgent
 from gridlab.agents.player import Player
 from gridlab.agents.trader import Trader
 from gridlab.app.joint_replay import JointReplay, JointStep
@@ -36,6 +37,7 @@ class ReplaySession:
 
     mode = Mode.REPLAY
     is_recorded = True
+    agents: Mapping[Market, DataAgent] = MappingProxyType({})
     ghost_remedy = "Restore the newer journal, or begin anew with --fresh"
 
     def __init__(self, settings: Settings, wall: SystemClock, on_step: Callable[[], None]) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+from gridlab.agents.data import DataAgent
 from gridlab.agents.trader import Trader
 from gridlab.clock import Clock
 from gridlab.domain.account import Position
@@ -88,6 +89,11 @@ class Session(Protocol):
     def clock(self) -> Clock: ...
     @property
     def market(self) -> MarketData: ...
+    @property
+    def agents(self) -> Mapping[Market, DataAgent]:
+        """Who asks each market's venue for public data; empty where none is asked."""
+        ...
+
     @property
     def journal(self) -> Journal: ...
     @property
