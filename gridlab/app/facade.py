@@ -75,6 +75,8 @@ class GridLab(WorkVerbs, AiVerbs, SentimentVerbs):
         start_ms, end_ms: the part of the recording to play; by default the last days of March 2026.
         first_bot: symbol on which a new data directory starts the configured grid.
         fresh: put an earlier run's books aside (into `archive/`) and begin anew.
+        beside: an engine of this process that this one runs beside, as a test does: it shares that
+            one's allowance of requests, and leaves it the cache of the process.
 
     Raises:
         InvalidConfig: the configuration is wrong; every problem is named.
@@ -93,8 +95,10 @@ class GridLab(WorkVerbs, AiVerbs, SentimentVerbs):
         end_ms: int | None = None,
         first_bot: str = "",
         fresh: bool = False,
+        beside: GridLab | None = None,
     ) -> None:
         self._engine: Engine | None = None
+        self._beside = beside
         self._settings = make_settings(
             data_dir,
             config=config,
@@ -147,7 +151,12 @@ class GridLab(WorkVerbs, AiVerbs, SentimentVerbs):
             if self._fresh:
                 self._archive()
             self._engine = Engine(
-                self.settings, self.cache, self._on_ready, tuple(self._companions()), self.advice
+                self.settings,
+                self.cache,
+                self._on_ready,
+                tuple(self._companions()),
+                self.advice,
+                None if self._beside is None else self._beside._running().budgets,
             )
             self._thread = threading.Thread(target=self._run, name="gridlab-engine", daemon=True)
             self._thread.start()
