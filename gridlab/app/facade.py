@@ -27,6 +27,7 @@ from gridlab.app.engine import Engine
 from gridlab.app.jobs import Jobs
 from gridlab.app.logs import LogLine, LogRing
 from gridlab.app.modes import Access
+from gridlab.app.pair_verbs import PairVerbs
 from gridlab.app.performance import measure
 from gridlab.app.sentiment_verbs import SentimentVerbs
 from gridlab.app.session import Probe, Session
@@ -34,20 +35,24 @@ from gridlab.app.settings import Settings, make_settings, secrets_of
 from gridlab.app.symbols import SymbolReport, report_on
 from gridlab.app.work_verbs import WorkVerbs
 from gridlab.clock import MarketTime, SystemClock
-from gridlab.data.cache import IntelligentCache, open_candle
+from gridlab.data.cache import (
+    IntelligentCache,
+    adopt_global_cache,
+    open_candle,
+    release_global_cache,
+)
 from gridlab.domain.events import OrderFilled, StopPolicy
 from gridlab.domain.market import Instrument, Interval, Kline, Market, Ticker
 from gridlab.domain.orders import OrderReport, Trade
 from gridlab.domain.plan import GridPlan
-from gridlab.domain.snapshot import BotSnapshot, BotStatus, Mode, Snapshot
+from gridlab.domain.snapshot import BotSnapshot, Mode, Snapshot
 from gridlab.domain.spec import GridSpec
-from gridlab.errors import Conflict, InvalidInput, NotFound
+from gridlab.errors import Conflict, InvalidInput
 from gridlab.exchange.base import MarketData
 from gridlab.store.journal import Entry, read_entries
 from gridlab.store.lease import Lease
 
 if TYPE_CHECKING:
-    from gridlab.agents.pairs import PairTable
     from gridlab.domain.advice import Advice
     from gridlab.research.indicators import IndicatorResult
 
@@ -59,7 +64,7 @@ MOST_LEAD_BARS = 2_000
 ANSWER_WITHIN_S = 30.0
 
 
-class GridLab(WorkVerbs, AiVerbs, SentimentVerbs):
+class GridLab(PairVerbs, WorkVerbs, AiVerbs, SentimentVerbs):
     """A workbench engine in its own thread.
 
     Args:
@@ -158,6 +163,8 @@ class GridLab(WorkVerbs, AiVerbs, SentimentVerbs):
                 self.advice,
                 None if self._beside is None else self._beside._running().budgets,
             )
+            if self._beside is None:
+                adopt_global_cache(self.cache)
             self._thread = threading.Thread(target=self._run, name="gridlab-engine", daemon=True)
             self._thread.start()
             self._ready.wait()
@@ -175,6 +182,7 @@ class GridLab(WorkVerbs, AiVerbs, SentimentVerbs):
         if self._thread is not None:
             self._thread.join()
         self.jobs.close()
+        release_global_cache(self.cache)
         self.cache.close()
         logging.getLogger("gridlab").removeHandler(self.log_ring)
         if self._lease is not None:
@@ -339,31 +347,6 @@ class GridLab(WorkVerbs, AiVerbs, SentimentVerbs):
         kind = open_candle(width)
         # Never served beyond its bound, because the answer has no place to say that it is stale.
         return self.cache.fetch_sync(key, replace(kind, stale_ms=kind.fresh_ms), load).value
-
-    def pair_table(self, market: Market = Market.SPOT) -> PairTable:
-        """Every symbol of the market against the configured filters of pair selection.
-
-        In Replay those that were recorded; else all in USDT that the venue lists.
-
-        Raises:
-            ExchangeUnavailable: the venue could not be asked.
-        """
-        from gridlab.app.pairs import Selection, live_table, recorded_table
-
-        moods = {asset: mood.score for asset, mood in self.moods().items()}
-        bots = self.snapshot.bots.values()
-        busy = [
-            bot.symbol
-            for bot in bots
-            if bot.market is market and bot.status is not BotStatus.STOPPED
-        ]
-        asked = Selection(market, self.settings.config, moods, busy)
-        session = self._session()
-        if session.is_recorded:
-            return recorded_table(asked, session.market)
-        if market not in session.agents:
-            raise NotFound(f"this engine has no {market} market (exchange.supported_markets)")
-        return live_table(asked, session.agents[market], self._call)
 
     def validate_symbol(self, symbol: str, market: Market = Market.SPOT) -> SymbolReport:
         """What is known of `symbol`, and the least grid that it takes; raises `NotFound`."""
