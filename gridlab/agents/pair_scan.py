@@ -8,9 +8,10 @@ of the largest volume first. All of it through the data agent, so that a second 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from gridlab.agents.data import DataAgent
 from gridlab.agents.pair_facts import HOURS_ASKED, Sight
@@ -23,12 +24,9 @@ from gridlab.agents.pair_filters import (
     checks_of,
     normalised,
 )
-from gridlab.data.cache_state import Cached
 from gridlab.domain.market import Instrument, Interval, Market
 from gridlab.errors import ExchangeUnavailable, InvalidInput, NotFound
 from gridlab.money import ZERO
-
-T = TypeVar("T")
 
 #: The asset that grids are funded in.
 QUOTE: Final = "USDT"
@@ -124,19 +122,25 @@ async def look_closely(agent: DataAgent, sights: Iterable[Sight]) -> tuple[Sight
 
 async def _closer(agent: DataAgent, sight: Sight, gate: asyncio.Semaphore) -> Sight:
     symbol, why = sight.symbol, dict(sight.why_unknown)
+    book = contracts = None
     async with gate:
-        hours, trouble = await _answer(agent.klines(symbol, Interval.H1, HOURS_ASKED))
-        why["atr_perc_24h"] = why["adx"] = trouble
+        with _noting(why, "atr_perc_24h", "adx"):
+            sight = replace(
+                sight, hours=(await agent.klines(symbol, Interval.H1, HOURS_ASKED)).value
+            )
         if agent.market is Market.SPOT:
-            book, why["depth_usd"] = await _answer(agent.order_book(symbol))
-            return replace(sight, hours=hours, book=book, why_unknown=why)
-        contracts, why["open_interest_usd"] = await _answer(agent.open_interest(symbol))
-        return replace(sight, hours=hours, contracts=contracts, why_unknown=why)
+            with _noting(why, "depth_usd"):
+                book = (await agent.order_book(symbol)).value
+        else:
+            with _noting(why, "open_interest_usd"):
+                contracts = (await agent.open_interest(symbol)).value
+    return replace(sight, book=book, contracts=contracts, why_unknown=why)
 
 
-async def _answer(work: Coroutine[Any, Any, Cached[T]]) -> tuple[T | None, str]:
-    """The value, or None and why there is none."""
+@contextmanager
+def _noting(why: dict[str, str], *facts: str) -> Iterator[None]:
+    """Note as the reason of `facts` what a request fails by."""
     try:
-        return (await work).value, ""
+        yield
     except (ExchangeUnavailable, NotFound, InvalidInput) as error:
-        return None, str(error)
+        why |= dict.fromkeys(facts, str(error))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, TypeAlias
 
 from gridlab.agents.data import DataAgent
-from gridlab.agents.pair_facts import facts_from_market, facts_of
+from gridlab.agents.pair_facts import Sight, facts_from_market, facts_of
 from gridlab.agents.pair_filters import PairCriteria, PairFacts, UnknownFacts
 from gridlab.agents.pair_scan import finalists, look_closely, overview
 from gridlab.agents.pairs import PairTable, select_pairs
@@ -17,7 +17,7 @@ from gridlab.domain.market import Market
 from gridlab.exchange.base import MarketData
 from gridlab.money import from_float
 
-T = TypeVar("T")
+Looking: TypeAlias = Coroutine[Any, Any, tuple[Sight, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def recorded_table(asked: Selection, data: MarketData) -> PairTable:
 
 
 def live_table(
-    asked: Selection, agent: DataAgent, wait: Callable[[Coroutine[Any, Any, T]], T]
+    asked: Selection, agent: DataAgent, wait: Callable[[Looking], tuple[Sight, ...]]
 ) -> PairTable:
     """Every symbol of a venue against every documented filter; an unknown fact blocks.
 

@@ -14,6 +14,7 @@ import pytest
 from gridlab.agents.pair_filters import Check, Verdict
 from gridlab.agents.pairs import PairRow, PairTable
 from gridlab.api.app import create_app
+from gridlab.api.schemas.pairs import PairSelection
 from gridlab.app.config import load_config
 from gridlab.app.facade import GridLab
 from gridlab.clock import SystemClock
@@ -157,6 +158,7 @@ def test_spot_has_no_open_interest_and_odd_answers_are_refused(twin: RunningTwin
 
 def test_the_api_shows_the_choice(lab: GridLab) -> None:
     answer = create_app(lab).test_client().get("/api/pairs?market_type=spot").json
+    PairSelection.model_validate(answer)
     assert (answer["mode"], answer["unknown_facts"]) == ("Shadow", "fail")
     assert "BTCUSDT" in answer["chosen"]
     small = next(row for row in answer["pairs"] if row["symbol"] == "ETHUSDT")
