@@ -44,12 +44,12 @@ def test_a_process_with_a_real_account_tests_on_paper(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     path = tmp_path / "config.yaml"
     path.write_text(CONFIG)
-    made: list[Access] = []
+    made: list[GridLab] = []
     build = GridLab.__init__
 
     def noting(self: GridLab, *args: Any, **named: Any) -> None:
         build(self, *args, **named)
-        made.append(self.settings.access)
+        made.append(self)
 
     monkeypatch.setattr(GridLab, "__init__", noting)
     config, endpoints = load_config(path, {}), json.dumps(twin.ready)
@@ -67,5 +67,6 @@ def test_a_process_with_a_real_account_tests_on_paper(
     assert not any("recording" in words for words in answer["recommendations"])
     saved = run["cache_performance"]
     assert saved["reason"] is None and saved["api_calls_saved"] >= 0
-    assert made[1].mode is Mode.SHADOW and made[1].credentials is None
-    assert made[1].endpoints == made[0].endpoints
+    real, paper = (one.settings.access for one in made)
+    assert paper == Access(Mode.SHADOW, real.endpoints), "no key and no confirmation"
+    assert made[1]._running().budgets is made[0]._running().budgets is not None
