@@ -10,14 +10,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from decimal import Decimal
 from itertools import chain
 from typing import Protocol, TypeVar
 
 from gridlab.data import weights
 from gridlab.data.cache_core import IntelligentCache
-from gridlab.data.cache_policy import EXCHANGE_INFO, STATS_24H, TICKER, candles, open_candle
+from gridlab.data.cache_policy import (
+    BEST_QUOTES,
+    BOOK_VALUE,
+    EXCHANGE_INFO,
+    OPEN_INTEREST,
+    STATS_24H,
+    TICKER,
+    candles,
+    open_candle,
+)
 from gridlab.data.cache_state import Cached
-from gridlab.domain.market import Instrument, Interval, Kline, Market, Ticker
+from gridlab.domain.market import (
+    BestQuote,
+    Instrument,
+    Interval,
+    Kline,
+    Market,
+    OrderBook,
+    Ticker,
+)
 from gridlab.errors import NotFound
 
 T = TypeVar("T")
@@ -51,6 +69,14 @@ class Upstream(Protocol):
         """The rules of every symbol, in one request."""
         ...
 
+    async def best_quotes(self) -> tuple[BestQuote, ...]:
+        """The best bid and ask of every symbol, in one request."""
+        ...
+
+    async def order_book(self, symbol: str) -> OrderBook: ...
+
+    async def open_interest(self, symbol: str) -> Decimal: ...
+
 
 class DataAgent:
     """Market data of one market.
@@ -69,6 +95,11 @@ class DataAgent:
         self._market = source.market
         self._clock = cache.clock
         self.beat_ms = self._clock.now_ms()
+
+    @property
+    def market(self) -> Market:
+        """The market that it speaks of."""
+        return self._market
 
     async def ticker(self, symbol: str) -> Cached[Ticker]:
         """The symbol's 24 h window; raises `NotFound` and `ExchangeUnavailable`."""
@@ -150,13 +181,44 @@ class DataAgent:
 
     async def instrument(self, symbol: str) -> Cached[Instrument]:
         """The rules of `symbol`; raises `NotFound` and `ExchangeUnavailable`."""
+        found = await self.instruments()
+        return Cached(self._pick(found.value, symbol), found.age_ms, found.is_stale, found.source)
+
+    async def instruments(self) -> Cached[Mapping[str, Instrument]]:
+        """Every symbol's rules, by symbol; raises `ExchangeUnavailable`."""
 
         async def load() -> Mapping[str, Instrument]:
             return {rules.symbol: rules for rules in await self._source.instruments()}
 
         kind = EXCHANGE_INFO.costing(weights.EXCHANGE_INFO[self._market])
-        found = await self._cache.fetch(f"instruments:{self._market}", kind, load)
-        return Cached(self._pick(found.value, symbol), found.age_ms, found.is_stale, found.source)
+        return await self._cache.fetch(f"instruments:{self._market}", kind, load)
+
+    async def best_quotes(self) -> Cached[Mapping[str, BestQuote]]:
+        """Every symbol's best bid and ask, by symbol; raises `ExchangeUnavailable`."""
+
+        async def load() -> Mapping[str, BestQuote]:
+            return {quote.symbol: quote for quote in await self._source.best_quotes()}
+
+        kind = BEST_QUOTES.costing(weights.BEST_QUOTES[self._market])
+        return await self._cache.fetch(f"quotes:{self._market}", kind, load)
+
+    async def order_book(self, symbol: str) -> Cached[OrderBook]:
+        """The best 500 levels of each side; raises `NotFound`, `ExchangeUnavailable`."""
+
+        async def load() -> OrderBook:
+            return await self._source.order_book(symbol)
+
+        kind = BOOK_VALUE.costing(weights.ORDER_BOOK[self._market])
+        return await self._cache.fetch(f"book:{self._market}:{symbol}", kind, load)
+
+    async def open_interest(self, symbol: str) -> Cached[Decimal]:
+        """Open contracts, base units, of a futures symbol; raises as `order_book`."""
+
+        async def load() -> Decimal:
+            return await self._source.open_interest(symbol)
+
+        key = f"open_interest:{self._market}:{symbol}"
+        return await self._cache.fetch(key, OPEN_INTEREST, load)
 
     def rules_changed(self) -> None:
         """Forget the rules, as after a refusal that says they are not what they were."""

@@ -1,16 +1,17 @@
 """What a recording or a venue tells of a symbol, as the facts that pair selection asks for.
 
-Reads tickers and hourly candles, nothing else. A book, its depth and the open interest are not
-market data of candles: whoever knows them hands them in, otherwise they stay None.
+Pure but for `facts_from_market`, which reads a recording. What a venue has to be asked for, and of
+which symbols, is known to `pair_scan`. What was not seen stays None.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from gridlab.agents.pair_filters import PairFacts
-from gridlab.domain.market import Interval, Kline, Market, Ticker
+from gridlab.domain.market import BestQuote, Interval, Kline, Market, OrderBook, Ticker
 from gridlab.errors import Conflict, InvalidInput
 from gridlab.exchange.base import MarketData
 from gridlab.money import ZERO, from_float, rounding
@@ -31,54 +32,125 @@ MOST_LAG_MS = 2 * HOUR_MS
 ATR_HOURS, ADX_HOURS = HOURS_A_DAY + 1, 2 * DEFAULT_PERIOD
 #: ATR and ADX are shown and compared with four decimals.
 STEP = Decimal("0.0001")
+#: A spread of one tick may be a millionth of the price.
+SPREAD_STEP = Decimal("0.000001")
+#: How far from the middle of the book a level still counts as its depth.
+NEAR_FRACTION = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What was seen of one symbol, undigested; None was not asked for, or not answered.
+
+    Args:
+        base, quote: its assets.
+        hours: hourly candles, oldest first.
+        contracts: open interest of a futures symbol, base units.
+        why_unknown: fact -> why what it needs is None, for people.
+        not_looked_at: why the costly ones were not asked for; empty when they were.
+    """
+
+    ticker: Ticker
+    base: str
+    quote: str
+    best: BestQuote | None = None
+    hours: tuple[Kline, ...] | None = None
+    book: OrderBook | None = None
+    contracts: Decimal | None = None
+    why_unknown: Mapping[str, str] = field(default_factory=dict)
+    not_looked_at: str = ""
+
+    @property
+    def symbol(self) -> str:
+        return self.ticker.symbol
 
 
 def facts_from_market(
-    market_data: MarketData,
-    market: Market,
-    symbol: str,
-    *,
-    spread_perc: Decimal | None = None,
-    depth_usd: Decimal | None = None,
-    open_interest_usd: Decimal | None = None,
-    sentiment: Decimal | None = None,
+    market_data: MarketData, market: Market, symbol: str, *, sentiment: Decimal | None = None
 ) -> PairFacts:
-    """The facts of `symbol` now, as of its ticker's time.
+    """The facts that a recording tells of `symbol` now; it knows no book and no open interest.
+
+    Raises:
+        NotFound: no such symbol.
+    """
+    rules = market_data.instrument(market, symbol)
+    sight = Sight(market_data.ticker(market, symbol), rules.base, rules.quote)
+    try:
+        sight = replace(sight, hours=market_data.klines(market, symbol, Interval.H1, HOURS_ASKED))
+    except (Conflict, InvalidInput) as error:
+        sight = replace(sight, why_unknown=dict.fromkeys(("atr_perc_24h", "adx"), str(error)))
+    return facts_of(sight, sentiment)
+
+
+def facts_of(sight: Sight, sentiment: Decimal | None = None) -> PairFacts:
+    """The facts in what was seen, as of the ticker's time.
 
     - volume: the ticker's quote volume where the quote is a dollar and the window covers 23 hours.
     - ATR %: the average true range of up to 14 windows of 24 h that end with the last closed hour,
       in per cent of the price; one window, 25 closed hours, is the least. Windows of a day, because
       the limit is one for 24 h: an hour's range is some five times smaller.
     - ADX: of 14 closed hours, after all the hours that were to be had, 28 at least.
-
-    Raises:
-        NotFound: no such symbol.
+    - spread: of the best quotes, in per cent of their middle.
+    - depth: the bids and asks up to 1 % from the middle, as far as the book was read; dollars.
+    - open interest: the contracts at the ticker's price; dollars.
     """
-    ticker = market_data.ticker(market, symbol)
-    why: dict[str, str] = {}
-    closed: tuple[Kline, ...] = ()
-    try:
-        hours = market_data.klines(market, symbol, Interval.H1, HOURS_ASKED)
-        closed = closed_run(hours, ticker.time_ms)
+    ticker, why = sight.ticker, dict(sight.why_unknown)
+    atr = adx = None
+    if sight.hours is not None:
+        closed = closed_run(sight.hours, ticker.time_ms)
         atr, why["atr_perc_24h"] = _known_or(atr_perc(closed, ticker.price), closed, ATR_HOURS)
         adx, why["adx"] = _known_or(hourly_adx(closed), closed, ADX_HOURS)
-    except (Conflict, InvalidInput) as error:
-        atr = adx = None
-        why["atr_perc_24h"] = why["adx"] = str(error)
-    volume, why["volume_usd_24h"] = _volume(ticker, market_data.instrument(market, symbol).quote)
+    depth = interest = None
+    if sight.quote in DOLLARS:
+        depth = None if sight.book is None else value_near(sight.book)
+        with rounding():
+            interest = None if sight.contracts is None else sight.contracts * ticker.price
+    else:
+        why["depth_usd"] = why["open_interest_usd"] = f"it is in {sight.quote}, which is no dollar"
+    volume, why["volume_usd_24h"] = _volume(ticker, sight.quote)
+    spread = None if sight.best is None else spread_perc(sight.best)
+    if sight.best is not None and spread is None:
+        why["spread_perc"] = f"the best bid is {sight.best.bid} and the best ask {sight.best.ask}"
     return PairFacts(
-        symbol,
-        market,
+        sight.symbol,
+        ticker.market,
         ticker.time_ms,
         volume,
         atr,
         adx,
-        spread_perc,
-        depth_usd,
-        open_interest_usd,
+        spread,
+        depth,
+        interest,
         sentiment,
         {fact: reason for fact, reason in why.items() if reason},
+        sight.not_looked_at,
     )
+
+
+def spread_perc(best: BestQuote) -> Decimal | None:
+    """(ask - bid) / mid in per cent; None where a side is empty or the two are crossed.
+
+    >>> spread_perc(BestQuote("BTCUSDT", Decimal("99.95"), Decimal("100.05")))
+    Decimal('0.100000')
+    """
+    if not 0 < best.bid <= best.ask:
+        return None
+    with rounding():
+        return ((best.ask - best.bid) * 200 / (best.ask + best.bid)).quantize(SPREAD_STEP)
+
+
+def value_near(book: OrderBook) -> Decimal:
+    """Value of the levels up to `NEAR_FRACTION` from the middle, quote units; 0 without a side.
+
+    A lower bound where the book was not read that far.
+    """
+    if not book.bids or not book.asks:
+        return ZERO
+    with rounding():
+        middle = (book.bids[0][0] + book.asks[0][0]) / 2
+        near = middle * NEAR_FRACTION
+        levels = (*book.bids, *book.asks)
+        return sum((at * size for at, size in levels if abs(at - middle) <= near), ZERO)
 
 
 def closed_run(hours: Sequence[Kline], now_ms: int) -> tuple[Kline, ...]:

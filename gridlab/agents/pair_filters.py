@@ -27,6 +27,7 @@ class Verdict(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     UNKNOWN = "unknown"  # the fact is not known, and that counts as failed
+    NOT_LOOKED_AT = "not_looked_at"  # nobody asked for the fact, and that counts as failed
     SKIPPED = "skipped"  # the fact is not known, or the filter does not apply, and that is let pass
 
 
@@ -51,6 +52,7 @@ class PairFacts:
         open_interest_usd: futures only, dollars.
         sentiment: -1 to 1.
         why_unknown: fact -> the reason why it is None, for people.
+        not_looked_at: why the facts of `COSTLY` were not asked for; empty when they were.
 
     Raises:
         InvalidInput: a fact that is no finite Decimal, or out of its range.
@@ -67,6 +69,7 @@ class PairFacts:
     open_interest_usd: Decimal | None = None
     sentiment: Decimal | None = None
     why_unknown: Mapping[str, str] = field(default_factory=dict)
+    not_looked_at: str = ""
 
     def __post_init__(self) -> None:
         for name in FACTS:
@@ -90,6 +93,8 @@ FACTS = (
     *("volume_usd_24h", "atr_perc_24h", "adx", "spread_perc"),
     *("depth_usd", "open_interest_usd", "sentiment"),
 )
+#: The facts that cost a request for each symbol.
+COSTLY = frozenset({"atr_perc_24h", "adx", "depth_usd", "open_interest_usd"})
 
 
 class SpotSettings(Protocol):
@@ -199,7 +204,7 @@ class Check:
 
     @property
     def blocks(self) -> bool:
-        return self.verdict in (Verdict.FAILED, Verdict.UNKNOWN)
+        return self.verdict in (Verdict.FAILED, Verdict.UNKNOWN, Verdict.NOT_LOOKED_AT)
 
     @property
     def missing(self) -> Decimal | None:
@@ -231,6 +236,8 @@ def checks_of(
 
     def check(limit_name: str, fact: str) -> Check:
         value, limit = getattr(facts, fact), getattr(criteria, limit_name)
+        if value is None and facts.not_looked_at and fact in COSTLY:
+            return Check(limit_name, Verdict.NOT_LOOKED_AT, None, limit, facts.not_looked_at)
         if value is None:
             note = facts.why_unknown.get(fact, f"{fact} is not known")
             return Check(limit_name, missing, None, limit, note)

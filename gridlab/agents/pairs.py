@@ -200,10 +200,15 @@ def select_pairs(
     passing = [pair for pair in judged if not any(check.blocks for check in pair[1])]
     failing = [pair for pair in judged if any(check.blocks for check in pair[1])]
     passing.sort(key=lambda pair: _order(pair[0], criteria))
-    failing.sort(key=lambda pair: (sum(c.blocks for c in pair[1]), pair[0].symbol, pair[0].market))
+    failing.sort(
+        key=lambda pair: (
+            *(bool(pair[0].not_looked_at), sum(check.blocks for check in pair[1])),
+            *(pair[0].symbol, pair[0].market),
+        )
+    )
     rows = _choose(passing, criteria, max_pairs)
     for fact, checks in failing:
-        reason = "; ".join(f"{check.filter}: {check}" for check in checks if check.blocks)
+        reason = _why_not(fact, checks)
         rows.append(PairRow(fact, checks, score_of(fact, criteria), None, False, reason))
     return PairTable(tuple(rows), criteria, max_pairs, unknown)
 
@@ -221,6 +226,14 @@ def score_of(facts: PairFacts, criteria: PairCriteria) -> Decimal | None:
         cost = 200 * criteria.fee_fraction + (facts.spread_perc or ZERO)
         score = facts.atr_perc_24h / max(cost, LEAST_COST_PERC) * (1 - facts.adx / 100)
         return score.quantize(SCORE_STEP)
+
+
+def _why_not(facts: PairFacts, checks: Sequence[Check]) -> str:
+    """What blocks a symbol; filters that nobody looked at count where nothing else blocks."""
+    found = [c for c in checks if c.blocks and c.verdict is not Verdict.NOT_LOOKED_AT]
+    if not found:
+        return f"not looked at: {facts.not_looked_at}"
+    return "; ".join(f"{check.filter}: {check}" for check in found)
 
 
 def _order(facts: PairFacts, criteria: PairCriteria) -> tuple[object, ...]:

@@ -151,6 +151,11 @@ TOOL_TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The cache answered {percent} % of the reads and saved {saved} calls",
         "O cache respondeu {percent} % das leituras e poupou {saved} chamadas",
     ),
+    "shadow_live": (
+        "Live prices of {source}, paper orders; watch it for longer before any real order",
+        "Preços ao vivo de {source}, ordens simuladas; observe por mais tempo antes de qualquer "
+        "ordem real",
+    ),
     "shadow_not_production": (
         "This was a recording: run in Shadow mode on live prices before any real order",
         "Isto foi uma gravação: use o modo Shadow com preços ao vivo antes de qualquer ordem real",

@@ -122,4 +122,6 @@ def _advice(run: ShadowRun) -> list[tuple[str, dict[str, object]]]:
     if cache.hit_rate is not None and cache.api_calls_saved is not None:
         percent = f"{100 * cache.hit_rate:.0f}"
         advice.append(("shadow_cache", {"percent": percent, "saved": cache.api_calls_saved}))
+    if run.mode == "Shadow":
+        return [*advice, ("shadow_live", {"source": run.price_source})]
     return [*advice, ("shadow_not_production", {})]

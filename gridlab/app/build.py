@@ -27,15 +27,26 @@ class Sessions:
     Args:
         cache: of market data; shared with whoever else reads some.
         on_step: told whenever there may be something new to show.
+        budgets: those of another engine of this process. Two threads may book a request each at
+            once; what is not planned of the limits has room for that.
     """
 
     def __init__(
-        self, wall: SystemClock, cache: IntelligentCache, on_step: Callable[[], None]
+        self,
+        wall: SystemClock,
+        cache: IntelligentCache,
+        on_step: Callable[[], None],
+        budgets: Budgets | None = None,
     ) -> None:
         self._wall = wall
         self._cache = cache
         self._on_step = on_step
-        self._budgets: Budgets | None = None
+        self._budgets = budgets
+
+    @property
+    def budgets(self) -> Budgets | None:
+        """The allowances at the venues; None while no session asked one."""
+        return self._budgets
 
     @property
     def banned_until_ms(self) -> int:

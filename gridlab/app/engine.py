@@ -38,6 +38,7 @@ from gridlab.domain.plan import GridPlan, Severity
 from gridlab.domain.snapshot import BotSnapshot, EngineState, Mode, Snapshot
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import Conflict, ExchangeUnavailable, InvalidSpec, StorageError
+from gridlab.exchange.budgets import Budgets
 from gridlab.grid.preflight import plan_grid
 from gridlab.money import text
 
@@ -64,6 +65,7 @@ class Engine:
         companions: agents that run beside the trader; they read `snapshot`, and nothing of theirs
             is read here but their health and their advice.
         advice: what they advise now; asked when a grid is planned, see `heed`.
+        budgets: those of another engine of this process; its own by default.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Engine:
         on_ready: Callable[[BaseException | None], None],
         companions: tuple[Companion, ...] = (),
         advice: Callable[[], Iterable[Advice]] = tuple,
+        budgets: Budgets | None = None,
     ) -> None:
         self.settings = settings
         self.session: Session | None = None
@@ -84,7 +87,7 @@ class Engine:
         self._on_ready = on_ready
         self._was_ready = False
         self._door = ModeDoor()
-        self._sessions = Sessions(self._wall, cache, self._publish_step)
+        self._sessions = Sessions(self._wall, cache, self._publish_step, budgets)
         self._state = EngineState.RECOVERING
         self._reason = ""
         self._sequence = 0
@@ -93,6 +96,11 @@ class Engine:
         self._company = Company(companions, self._wall)
         self._advice = advice
         self.snapshot = self._blank()
+
+    @property
+    def budgets(self) -> Budgets | None:
+        """The allowances at the venues; None while none was asked."""
+        return self._sessions.budgets
 
     # --- life -------------------------------------------------------------------------------------
 

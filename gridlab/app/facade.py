@@ -26,27 +26,27 @@ from gridlab.app.jobs import Jobs
 from gridlab.app.logs import LogLine, LogRing
 from gridlab.app.market_verbs import MarketVerbs
 from gridlab.app.modes import Access
+from gridlab.app.pair_verbs import PairVerbs
 from gridlab.app.performance import measure
 from gridlab.app.record_verbs import RecordVerbs
 from gridlab.app.sentiment_verbs import SentimentVerbs
-from gridlab.app.session import Probe
+from gridlab.app.session import Probe, Session
 from gridlab.app.settings import Settings, make_settings, secrets_of
 from gridlab.app.symbols import SymbolReport, report_on
 from gridlab.app.work_verbs import WorkVerbs
 from gridlab.clock import MarketTime, SystemClock
-from gridlab.data.cache_core import IntelligentCache
+from gridlab.data.cache import IntelligentCache, adopt_global_cache, release_global_cache
 from gridlab.domain.events import StopPolicy
 from gridlab.domain.market import Market
 from gridlab.domain.orders import Trade
 from gridlab.domain.plan import GridPlan
-from gridlab.domain.snapshot import BotSnapshot, BotStatus, Mode, Snapshot
+from gridlab.domain.snapshot import BotSnapshot, Mode, Snapshot
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import Conflict
 from gridlab.exchange.base import MarketData
 from gridlab.store.lease import Lease
 
 if TYPE_CHECKING:
-    from gridlab.agents.pairs import PairTable
     from gridlab.domain.advice import Advice
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ T = TypeVar("T")
 ANSWER_WITHIN_S = 30.0
 
 
-class GridLab(MarketVerbs, RecordVerbs, WorkVerbs, AiVerbs, SentimentVerbs):
+class GridLab(MarketVerbs, PairVerbs, RecordVerbs, WorkVerbs, AiVerbs, SentimentVerbs):
     """A workbench engine in its own thread.
 
     Args:
@@ -71,6 +71,8 @@ class GridLab(MarketVerbs, RecordVerbs, WorkVerbs, AiVerbs, SentimentVerbs):
         start_ms, end_ms: the part of the recording to play; by default the last days of March 2026.
         first_bot: symbol on which a new data directory starts the configured grid.
         fresh: put an earlier run's books aside (into `archive/`) and begin anew.
+        beside: an engine of this process that this one runs beside, as a test does: it shares that
+            one's allowance of requests, and leaves it the cache of the process.
 
     Raises:
         InvalidConfig: the configuration is wrong; every problem is named.
@@ -89,8 +91,10 @@ class GridLab(MarketVerbs, RecordVerbs, WorkVerbs, AiVerbs, SentimentVerbs):
         end_ms: int | None = None,
         first_bot: str = "",
         fresh: bool = False,
+        beside: GridLab | None = None,
     ) -> None:
         self._engine: Engine | None = None
+        self._beside = beside
         self._settings = make_settings(
             data_dir,
             config=config,
@@ -143,8 +147,15 @@ class GridLab(MarketVerbs, RecordVerbs, WorkVerbs, AiVerbs, SentimentVerbs):
             if self._fresh:
                 self._archive()
             self._engine = Engine(
-                self.settings, self.cache, self._on_ready, tuple(self._companions()), self.advice
+                self.settings,
+                self.cache,
+                self._on_ready,
+                tuple(self._companions()),
+                self.advice,
+                None if self._beside is None else self._beside._running().budgets,
             )
+            if self._beside is None:
+                adopt_global_cache(self.cache)
             self._thread = threading.Thread(target=self._run, name="gridlab-engine", daemon=True)
             self._thread.start()
             self._ready.wait()
@@ -162,6 +173,7 @@ class GridLab(MarketVerbs, RecordVerbs, WorkVerbs, AiVerbs, SentimentVerbs):
         if self._thread is not None:
             self._thread.join()
         self.jobs.close()
+        release_global_cache(self.cache)
         self.cache.close()
         logging.getLogger("gridlab").removeHandler(self.log_ring)
         if self._lease is not None:
@@ -236,16 +248,6 @@ class GridLab(MarketVerbs, RecordVerbs, WorkVerbs, AiVerbs, SentimentVerbs):
     def trades(self, symbol: str, limit: int = 500) -> tuple[Trade, ...]:
         """Our latest trades on `symbol`, oldest first; raises `NotFound` for an unknown symbol."""
         return self._call(self._running().trades(symbol, limit))
-
-    def pair_table(self, market: Market = Market.SPOT) -> PairTable:
-        """Every symbol that has a price against the configured filters of pair selection."""
-        from gridlab.app.pairs import table_of
-
-        moods = {asset: mood.score for asset, mood in self.moods().items()}
-        bots = self.snapshot.bots.values()
-        busy = [bot.symbol for bot in bots if bot.status is not BotStatus.STOPPED]
-        settings = self.settings
-        return table_of(self._market(), market, settings.config, settings.mode, moods, busy)
 
     def validate_symbol(self, symbol: str, market: Market = Market.SPOT) -> SymbolReport:
         """What is known of `symbol`, and the least grid that it takes; raises `NotFound`."""
@@ -354,10 +356,13 @@ class GridLab(MarketVerbs, RecordVerbs, WorkVerbs, AiVerbs, SentimentVerbs):
         return None if session is None else session.clock.now_ms()
 
     def _market(self) -> MarketData:
+        return self._session().market
+
+    def _session(self) -> Session:
         session = self._running().session
         if session is None:
             raise Conflict("the engine is still recovering; try again when it is ready")
-        return session.market
+        return session
 
     def _post(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         if self._loop is None or self._thread is None or not self._thread.is_alive():

@@ -1,82 +1,79 @@
 """`AsyncAPIClient`: many tickers and candles at once, in the order asked, each with its own fate.
 
 One symbol that the venue does not know, or one answer that never comes, does not take the others
-with it: every item carries either its value or its error. How many requests are under way is
-bounded here; their weight is bounded where they are sent. Knows no venue.
+with it: every item carries either its value or its error. What is read and how it is kept is the
+reader's affair, how many requests are under way is bounded here, and their weight where they are
+sent. Knows no venue.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
-from gridlab.data.cache_policy import TICKER, Kind, open_candle
+from gridlab.data.cache_state import Cached, Source
 from gridlab.domain.market import Interval, Kline, Market, Ticker
-from gridlab.errors import ExchangeUnavailable, GridLabError, InvalidInput
+from gridlab.errors import ExchangeUnavailable, GridLabError, InvalidInput, NotFound
 from gridlab.exchange.base import MarketData
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 K = TypeVar("K", bound=Hashable)
 
+#: A whole market's tickers weigh as much as those of so many symbols, on both markets.
+WHOLE_MARKET_FROM = 40
 #: Requests under way at once.
 CONCURRENCY = 8
 #: Candles of each series, when nothing else is said; the API's own default.
 LIMIT = 100
 
 
-class Source(Protocol):
-    """Whoever can be asked for one symbol: `PublicRest`, or `Recording` over recorded prices."""
+class Reader(Protocol):
+    """Whoever reads through a cache, under keys of its own: `agents.data.DataAgent` is one."""
 
     @property
     def market(self) -> Market:
         """The market that it speaks of."""
         ...
 
-    async def ticker(self, symbol: str) -> Ticker:
-        """The rolling 24 h window; raises `NotFound`."""
+    async def ticker(self, symbol: str) -> Cached[Ticker]:
+        """The rolling 24 h window of one symbol; raises `NotFound`."""
         ...
 
-    async def klines(self, symbol: str, interval: Interval, limit: int) -> tuple[Kline, ...]:
+    async def tickers(self) -> Cached[Mapping[str, Ticker]]:
+        """Every symbol's, by symbol, in one request."""
+        ...
+
+    async def klines(
+        self, symbol: str, interval: Interval, limit: int
+    ) -> Cached[tuple[Kline, ...]]:
         """The newest `limit` candles or fewer, oldest first; raises `NotFound`."""
         ...
 
 
 class Recording:
-    """A `Source` over prices that are already here."""
+    """A `Reader` over prices that are already here, which need no cache."""
 
     def __init__(self, data: MarketData, market: Market) -> None:
         self._data = data
         self.market = market
 
-    async def ticker(self, symbol: str) -> Ticker:
-        return self._data.ticker(self.market, symbol)
+    async def ticker(self, symbol: str) -> Cached[Ticker]:
+        return _here(self._data.ticker(self.market, symbol))
 
-    async def klines(self, symbol: str, interval: Interval, limit: int) -> tuple[Kline, ...]:
-        return self._data.klines(self.market, symbol, interval, limit)
+    async def tickers(self) -> Cached[Mapping[str, Ticker]]:
+        listed = self._data.symbols(self.market)
+        return _here({symbol: self._data.ticker(self.market, symbol) for symbol in listed})
 
-
-class CachedValue(Protocol[T_co]):
-    """What a cache hands out: the value, how old it is, and whether it is past its bound."""
-
-    @property
-    def value(self) -> T_co: ...
-
-    @property
-    def age_ms(self) -> int: ...
-
-    @property
-    def is_stale(self) -> bool: ...
+    async def klines(
+        self, symbol: str, interval: Interval, limit: int
+    ) -> Cached[tuple[Kline, ...]]:
+        return _here(self._data.klines(self.market, symbol, interval, limit))
 
 
-class Cache(Protocol):
-    """What this client needs of a cache."""
-
-    async def fetch(self, key: str, kind: Kind, load: Callable[[], Awaitable[T]]) -> CachedValue[T]:
-        """The value of `key` within the bounds of `kind`, by `load` if need be."""
-        ...
+def _here(value: T) -> Cached[T]:
+    return Cached(value, 0, False, Source.LOADED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +107,13 @@ class Item(Generic[T]):
 
 
 class AsyncAPIClient:
-    """Batches of reads over one source; to be used in one event loop.
+    """Batches of reads through one reader; to be used in the reader's event loop.
+
+    What one batch has read, and what anybody else has read through the same data agent, is not
+    asked for again while it is fresh; the agent's source keeps to the venue's weight.
 
     Args:
-        cache: keeps answers between calls and lets readers of the same thing wait for one request.
-        concurrency: requests under way at once, over all calls of this client.
+        concurrency: reads under way at once, over all calls of this client.
         timeout_s: how long one item may take, waiting for its turn left out.
 
     Raises:
@@ -122,39 +121,31 @@ class AsyncAPIClient:
     """
 
     def __init__(
-        self,
-        source: Source,
-        *,
-        cache: Cache | None = None,
-        concurrency: int = CONCURRENCY,
-        timeout_s: float = 60.0,
+        self, reader: Reader, *, concurrency: int = CONCURRENCY, timeout_s: float = 60.0
     ) -> None:
         if concurrency < 1 or not timeout_s > 0:
             raise InvalidInput(
                 f"concurrency is {concurrency} and timeout_s {timeout_s}; both must be above zero"
             )
-        self._source = source
-        self._cache = cache
+        self._reader = reader
         self._gate = asyncio.Semaphore(concurrency)
         self._timeout_s = timeout_s
 
     @classmethod
-    def over(
-        cls, data: MarketData, market: Market = Market.SPOT, *, cache: Cache | None = None
-    ) -> AsyncAPIClient:
+    def over(cls, data: MarketData, market: Market = Market.SPOT) -> AsyncAPIClient:
         """A client over prices that are already here, such as a recording; no network."""
-        return cls(Recording(data, market), cache=cache)
+        return cls(Recording(data, market))
 
     async def batch_fetch_tickers(self, symbols: Sequence[str]) -> list[Item[Ticker]]:
-        """The 24 h ticker of each symbol, in the order asked; one asked twice is read once."""
+        """The 24 h ticker of each symbol, in the order asked; one asked twice is read once.
+
+        From 40 symbols on they come from one request about the whole market.
+        """
+        is_many = len(set(symbols)) >= WHOLE_MARKET_FROM
 
         async def one(symbol: str) -> Item[Ticker]:
-            async def load() -> Ticker:
-                return await self._ask(lambda: self._source.ticker(symbol), symbol)
-
-            return await self._item(
-                f"ticker:{self._source.market}:{symbol}", TICKER, load, Item(symbol)
-            )
+            read = self._listed if is_many else self._reader.ticker
+            return await self._item(lambda: read(symbol), Item(symbol))
 
         return await _each(symbols, one)
 
@@ -175,48 +166,37 @@ class AsyncAPIClient:
             except ValueError:
                 known = ", ".join(Interval)
                 error = InvalidInput(f"interval is {name!r} for {symbol}; known are {known}")
-                return Item(symbol, error=error, interval=str(name))
-
-            async def load() -> tuple[Kline, ...]:
-                return await self._ask(
-                    lambda: self._source.klines(symbol, interval, limit), f"{symbol} {interval}"
-                )
-
-            key = f"klines:{self._source.market}:{symbol}:{interval}:{limit}"
-            return await self._item(key, open_candle(interval), load, blank)
+                return replace(blank, error=error)
+            return await self._item(lambda: self._reader.klines(symbol, interval, limit), blank)
 
         return await _each(requests, one)
 
-    async def _item(
-        self, key: str, kind: Kind, load: Callable[[], Awaitable[T]], blank: Item[T]
-    ) -> Item[T]:
-        """`blank` filled in, by the cache or by the source."""
-        symbol, interval = blank.symbol, blank.interval
-        try:
-            if self._cache is None:
-                return Item(symbol, await load(), interval=interval)
-            kept = await self._cache.fetch(key, kind, load)
-        except GridLabError as error:
-            return Item(symbol, error=error, interval=interval)
-        return Item(
-            symbol,
-            kept.value,
-            interval=interval,
-            age_ms=kept.age_ms,
-            is_stale=kept.is_stale,
-        )
+    async def _listed(self, symbol: str) -> Cached[Ticker]:
+        """The ticker of `symbol` out of the whole market's, which many readers load once."""
+        found = await self._reader.tickers()
+        if symbol not in found.value:
+            raise NotFound(f"{symbol} is not listed on {self._reader.market}")
+        return Cached(found.value[symbol], found.age_ms, found.is_stale, found.source)
 
-    async def _ask(self, ask: Callable[[], Awaitable[T]], what: str) -> T:
-        """The source's answer, in turn and in time."""
+    async def _item(self, read: Callable[[], Awaitable[Cached[T]]], blank: Item[T]) -> Item[T]:
+        """`blank` filled in, in turn and in time."""
         async with self._gate:
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    return await ask()
+                    found = await read()
             except TimeoutError:
-                raise ExchangeUnavailable(
-                    f"no answer about {what} within {self._timeout_s:g} s; nothing was changed, "
-                    "try again or raise timeout_s"
-                ) from None
+                what = " ".join(filter(None, (blank.symbol, blank.interval)))
+                return replace(blank, error=_late(what, self._timeout_s))
+            except GridLabError as error:
+                return replace(blank, error=error)
+        return replace(blank, value=found.value, age_ms=found.age_ms, is_stale=found.is_stale)
+
+
+def _late(what: str, timeout_s: float) -> ExchangeUnavailable:
+    return ExchangeUnavailable(
+        f"no answer about {what} within {timeout_s:g} s; nothing was changed, try again or raise "
+        "timeout_s"
+    )
 
 
 async def _each(asked: Iterable[K], one: Callable[[K], Awaitable[Item[T]]]) -> list[Item[T]]:

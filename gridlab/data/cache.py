@@ -7,7 +7,9 @@
     answer = await cache.fetch("klines:BTCUSDT:1m", open_candle(Interval.M1), load)
     answer.value, answer.age_ms, answer.is_stale
 
-Knows no configuration file: the application hands over the section's four values.
+While an engine runs in this process its cache is this one, so that its configuration,
+`/api/debug/cache/clear` and `/api/metrics` hold for it too; seconds are then those of its market,
+which in a replay are not the machine's. Knows no configuration file and no engine.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from gridlab.data.cache_core import IntelligentCache
 from gridlab.data.cache_metrics import CacheMetrics
 from gridlab.data.cache_policy import KINDS, Kind, Seconds, candles, lasting, open_candle
 from gridlab.data.cache_state import Cached, Source
-from gridlab.errors import InvalidInput
+from gridlab.errors import Conflict, InvalidInput
 
 __all__ = [
     "KINDS",
@@ -37,35 +39,44 @@ __all__ = [
     "IntelligentCache",
     "Kind",
     "Source",
+    "adopt_global_cache",
     "cache_decorator",
     "candles",
     "configure_global_cache",
     "get_global_cache",
     "open_candle",
+    "release_global_cache",
 ]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_WALL: Final = SystemClock()
 #: A longer key is replaced by its digest: keys count as bytes too.
 MAX_KEY_LENGTH = 200
 _PLAIN: Final = (str, int, float, bytes, Decimal, Enum, date, time, timedelta, type(None))
 
 
 class _Holder:
-    """The one cache of this process; made at first use unless configured before."""
+    """The caches that are the process's: its own, made at first use, and those of its engines."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.cache: IntelligentCache | None = None
+        self.adopted: list[IntelligentCache] = []
 
 
 _HOLDER: Final = _Holder()
 
 
 def get_global_cache() -> IntelligentCache:
-    """The cache of this process; one with the default limits where none was configured."""
+    """The cache of this process: that of the engine that started last of those that run.
+
+    Without one the cache that was configured, or one with the default limits.
+    """
     with _HOLDER.lock:
+        if _HOLDER.adopted:
+            return _HOLDER.adopted[-1]
         if _HOLDER.cache is None:
             _HOLDER.cache = IntelligentCache(SystemClock())
         return _HOLDER.cache
@@ -82,6 +93,9 @@ def configure_global_cache(
     """Replace the cache of this process by an empty one, and return it; the old one is closed.
 
     The keyword arguments are the keys of the configuration's `cache` section.
+
+    Raises:
+        Conflict: an engine runs, whose own configuration counts.
     """
     made = IntelligentCache(
         clock,
@@ -91,10 +105,27 @@ def configure_global_cache(
         enable_compression=enable_compression,
     )
     with _HOLDER.lock:
+        if _HOLDER.adopted:
+            raise Conflict(
+                "an engine runs in this process and its cache is the process's; set the section "
+                "cache of its configuration, or stop it"
+            )
         former, _HOLDER.cache = _HOLDER.cache, made
     if former is not None:
         former.close()
     return made
+
+
+def adopt_global_cache(cache: IntelligentCache) -> None:
+    """Make `cache`, an engine's, the one of this process until it is released."""
+    with _HOLDER.lock:
+        _HOLDER.adopted.append(cache)
+
+
+def release_global_cache(cache: IntelligentCache) -> None:
+    """Make what was the cache of this process before `cache` that again; a stranger is ignored."""
+    with _HOLDER.lock:
+        _HOLDER.adopted = [one for one in _HOLDER.adopted if one is not cache]
 
 
 def cache_decorator(
@@ -104,7 +135,8 @@ def cache_decorator(
 
     Works on plain and on async functions. Calls that mean the same arguments share one key, and
     while one of them runs the others wait for it. An answer older than `ttl` is never returned,
-    unless the function itself took longer than that. What it raises is raised and not kept.
+    unless the function itself took longer than that: neither by the cache's clock nor by the
+    machine's, because a recording may stand still. What it raises is raised and not kept.
 
     Args:
         key_prefix: put before the key, so that keys of one subject can be told.
@@ -131,23 +163,39 @@ def cache_decorator(
 
             @functools.wraps(function)
             async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
-                def load() -> Awaitable[Any]:
-                    return cast(Awaitable[Any], function(*args, **kwargs))
+                async def load() -> list[Any]:
+                    return [_WALL.now_ms(), await cast(Awaitable[Any], function(*args, **kwargs))]
 
-                return (await get_global_cache().fetch(key_of(*args, **kwargs), kind, load)).value
+                cache, told = get_global_cache(), key_of(*args, **kwargs)
+                found = await cache.fetch(told, kind, load)
+                if _is_overdue(found, kind):
+                    cache.invalidate(told)
+                    found = await cache.fetch(told, kind, load)
+                return found.value[1]
 
             return cast(Callable[P, R], awaited)
 
         @functools.wraps(function)
         def called(*args: P.args, **kwargs: P.kwargs) -> R:
-            def load() -> R:
-                return function(*args, **kwargs)
+            def load() -> list[Any]:
+                return [_WALL.now_ms(), function(*args, **kwargs)]
 
-            return get_global_cache().fetch_sync(key_of(*args, **kwargs), kind, load).value
+            cache, told = get_global_cache(), key_of(*args, **kwargs)
+            found = cache.fetch_sync(told, kind, load)
+            if _is_overdue(found, kind):
+                cache.invalidate(told)
+                found = cache.fetch_sync(told, kind, load)
+            return cast(R, found.value[1])
 
         return called
 
     return decorate
+
+
+def _is_overdue(found: Cached[list[Any]], kind: Kind) -> bool:
+    """Whether a kept answer is too old by the machine's clock."""
+    left_ms: int = found.value[0]
+    return found.source is Source.STORED and _WALL.now_ms() - left_ms > kind.fresh_ms
 
 
 def _told(value: Any, name: str) -> str:

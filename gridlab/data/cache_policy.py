@@ -83,6 +83,12 @@ class Kind:
 TICKER = Kind("ticker", 5_000, 30_000, cost=2)
 #: The 24 h windows of a whole market, for choosing pairs: a day's volume moves slowly.
 STATS_24H = Kind("stats_24h", 60_000, 600_000, cost=80)
+#: Best bids and asks of a whole market, for choosing pairs by their spread.
+BEST_QUOTES = Kind("best_quotes", 10_000, 60_000, cost=4, is_prefetched=False)
+#: A deep order book, for choosing pairs by what lies in it, not for trading against it.
+BOOK_VALUE = Kind("book_value", 60_000, 300_000, cost=25, is_prefetched=False)
+#: Open contracts of a futures symbol; the venue itself renews the figure at its leisure.
+OPEN_INTEREST = Kind("open_interest", 60_000, 300_000, is_prefetched=False)
 #: Trading rules. They change a few times a year, with notice.
 EXCHANGE_INFO = Kind("exchange_info", 6 * 3_600_000, 48 * 3_600_000, cost=20)
 #: Candles that have all ended: they never change, so only room can remove them.
@@ -116,4 +122,10 @@ def lasting(ttl: Seconds) -> Kind:
 
 
 #: The kinds by name; those of open candles are made for their interval.
-KINDS = {kind.name: kind for kind in (TICKER, STATS_24H, EXCHANGE_INFO, CLOSED_CANDLES)}
+KINDS = {
+    kind.name: kind
+    for kind in (
+        *(TICKER, STATS_24H, EXCHANGE_INFO, CLOSED_CANDLES),
+        *(BEST_QUOTES, BOOK_VALUE, OPEN_INTEREST),
+    )
+}

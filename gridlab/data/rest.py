@@ -12,6 +12,7 @@ import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from types import TracebackType
 from typing import Any
 
@@ -22,14 +23,25 @@ from gridlab.data import weights
 from gridlab.data.bars import Bars
 from gridlab.data.wire import (
     bars_of,
+    book_of,
     instrument_of,
     klines_of,
+    open_interest_of,
+    quotes_of,
     symbol_entries,
     ticker_of,
     tickers_of,
     weight_limit_of,
 )
-from gridlab.domain.market import Instrument, Interval, Kline, Market, Ticker
+from gridlab.domain.market import (
+    BestQuote,
+    Instrument,
+    Interval,
+    Kline,
+    Market,
+    OrderBook,
+    Ticker,
+)
 from gridlab.errors import ExchangeUnavailable, GridLabError, InvalidConfig, InvalidInput, NotFound
 from gridlab.exchange.budgets import (
     FIRST_BAN_MS,
@@ -45,6 +57,8 @@ DEFAULT_URLS = {
 }
 #: Candles in one answer; more would weigh twice as much on futures and is refused on spot.
 PAGE = 1000
+#: Levels of each side of an order book; both markets serve this many at a middling weight.
+BOOK_LEVELS = 500
 #: Pauses before the second to fifth attempt.
 PAUSES_MS = (500, 1000, 2000, 4000)
 #: The exchange itself gives up after 10 s.
@@ -186,6 +200,37 @@ class PublicRest:
         payload = await self._get("ticker/24hr", weights.ALL_TICKERS[self.market], {})
         source = f"{self.base_url} ticker/24hr"
         return await asyncio.to_thread(tickers_of, payload, self.market, source)
+
+    async def best_quotes(self) -> tuple[BestQuote, ...]:
+        """The best bid and ask of every symbol, in one request."""
+        weight = weights.BEST_QUOTES[self.market]
+        payload = await self._get("ticker/bookTicker", weight, {})
+        return quotes_of(payload, f"{self.base_url} ticker/bookTicker")
+
+    async def order_book(self, symbol: str) -> OrderBook:
+        """The best 500 levels of each side, or all where there are fewer.
+
+        Raises:
+            NotFound: the exchange does not know the symbol.
+            ExchangeUnavailable: no usable answer.
+        """
+        weight = weights.ORDER_BOOK[self.market]
+        query = {"symbol": symbol, "limit": str(BOOK_LEVELS)}
+        payload = await self._get("depth", weight, query)
+        return book_of(payload, symbol, f"{self.base_url} depth {symbol}")
+
+    async def open_interest(self, symbol: str) -> Decimal:
+        """The open contracts of a futures symbol, base units.
+
+        Raises:
+            InvalidInput: this is the spot market, which has no contracts.
+            NotFound: the exchange does not know the symbol.
+            ExchangeUnavailable: no usable answer.
+        """
+        if self.market is Market.SPOT:
+            raise InvalidInput(f"{symbol} on spot has no open interest; ask the futures market")
+        payload = await self._get("openInterest", 1, {"symbol": symbol})
+        return open_interest_of(payload, f"{self.base_url} openInterest {symbol}")
 
     async def instruments(self) -> tuple[Instrument, ...]:
         """The rules of every symbol that can be traded by rules at all; also sets the limit.

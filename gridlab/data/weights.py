@@ -13,6 +13,10 @@ EXCHANGE_INFO = {Market.SPOT: 20, Market.FUTURES: 1}
 TICKER = {Market.SPOT: 2, Market.FUTURES: 1}
 #: The 24 h windows of a whole market.
 ALL_TICKERS = {Market.SPOT: 80, Market.FUTURES: 40}
+#: The best bid and ask of every symbol.
+BEST_QUOTES = {Market.SPOT: 4, Market.FUTURES: 5}
+#: 500 levels of each side of one symbol's book.
+ORDER_BOOK = {Market.SPOT: 25, Market.FUTURES: 10}
 
 
 def candles(market: Market, limit: int) -> int:

@@ -14,7 +14,16 @@ import numpy as np
 
 from gridlab.data.bars import Bars
 from gridlab.data.recorded import RATIO_STEP
-from gridlab.domain.market import Instrument, Interval, Kline, Market, PercentPrice, Ticker
+from gridlab.domain.market import (
+    BestQuote,
+    Instrument,
+    Interval,
+    Kline,
+    Market,
+    OrderBook,
+    PercentPrice,
+    Ticker,
+)
 from gridlab.errors import ExchangeUnavailable, InvalidNumber
 from gridlab.money import ONE, ZERO, parse, round_to, rounding
 
@@ -93,6 +102,31 @@ def tickers_of(payload: Any, market: Market, where: str) -> tuple[Ticker, ...]:
         raise _odd(where, f"a list of tickers was expected, not {_short(payload)}")
     found = (ticker_of(entry, market, where) for entry in payload)
     return tuple(ticker for ticker in found if ticker.price > 0)
+
+
+def quotes_of(payload: Any, where: str) -> tuple[BestQuote, ...]:
+    """The best bid and ask of each symbol in an answer of `ticker/bookTicker`."""
+    if not isinstance(payload, list):
+        raise _odd(where, f"a list of quotes was expected, not {_short(payload)}")
+    return tuple(
+        BestQuote(
+            _text(_object(entry, where), "symbol", where),
+            _number(entry, "bidPrice", where),
+            _number(entry, "askPrice", where),
+        )
+        for entry in payload
+    )
+
+
+def book_of(payload: Any, symbol: str, where: str) -> OrderBook:
+    """The order book in an answer of `depth`."""
+    entry = _object(payload, where)
+    return OrderBook(symbol, _levels(entry, "bids", where), _levels(entry, "asks", where))
+
+
+def open_interest_of(payload: Any, where: str) -> Decimal:
+    """The open contracts in an answer of `openInterest`, base units."""
+    return _number(_object(payload, where), "openInterest", where)
 
 
 def weight_limit_of(payload: Any) -> int | None:
@@ -183,6 +217,20 @@ def _kline(row: Any, where: str) -> Kline:
         quote_volume=_number(parts, "quote", where),
         trades=_whole(parts, "trades", where),
     )
+
+
+def _levels(entry: Mapping[str, Any], side: str, where: str) -> tuple[tuple[Decimal, Decimal], ...]:
+    rows = entry.get(side)
+    if not isinstance(rows, list):
+        raise _odd(where, f"{side} is {_short(rows)}, not a list")
+    return tuple(_level(row, side, where) for row in rows)
+
+
+def _level(row: Any, side: str, where: str) -> tuple[Decimal, Decimal]:
+    if not isinstance(row, list) or len(row) < 2:
+        raise _odd(where, f"a level of {side} has a price and a quantity, here is {_short(row)}")
+    parts = {"price": row[0], "quantity": row[1]}
+    return _number(parts, "price", where), _number(parts, "quantity", where)
 
 
 def _object(value: Any, where: str) -> Mapping[str, Any]:

@@ -170,6 +170,24 @@ class Ticker:
     window_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class BestQuote:
+    """The best bid and ask of one symbol; a price of 0 is an empty side of the book."""
+
+    symbol: str
+    bid: Decimal
+    ask: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBook:
+    """The best levels of one symbol's book: (price, quantity in base units), best first."""
+
+    symbol: str
+    bids: tuple[tuple[Decimal, Decimal], ...]
+    asks: tuple[tuple[Decimal, Decimal], ...]
+
+
 class FeeMode(StrEnum):
     """The asset in which a venue takes its commission."""
 

@@ -9,15 +9,17 @@ Source: Binance's USD-M pages "Market Data Endpoints"; weights and limits from t
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
 from gridlab.domain.market import Instrument
-from gridlab.money import text
+from gridlab.money import rounding, text
 from gridlab.twin.futures_refusals import refuse
 from gridlab.twin.futures_requests import (
     FOREVER_MS,
     by_symbol,
+    listed,
     maybe_listed,
     price_text,
     times,
@@ -26,6 +28,9 @@ from gridlab.twin.futures_rules import FuturesRules, fixed
 from gridlab.twin.futures_state import FuturesState
 from gridlab.twin.limits import RULES
 from gridlab.twin.rest import Endpoint, TwinRequest
+
+#: Quote units in open contracts of each symbol.
+OPEN_VALUE = Decimal(100_000_000)
 
 
 async def ping(state: FuturesState, request: TwinRequest) -> dict[str, Any]:
@@ -194,6 +199,19 @@ async def day(state: FuturesState, request: TwinRequest) -> Any:
     return _one_or_all(state, request, row)
 
 
+async def open_interest(state: FuturesState, request: TwinRequest) -> dict[str, Any]:
+    """Made up, and so stated: contracts for `OPEN_VALUE`, because the twin knows one account."""
+    symbol = listed(state, request.params)
+    last = state.venue.tape(symbol).last
+    with rounding():
+        contracts = OPEN_VALUE / state.venue.price(symbol)
+    return {
+        "openInterest": fixed(contracts, state.rules(symbol).quantity_precision),
+        "symbol": symbol,
+        "time": request.now_ms if last is None else last.time_ms,
+    }
+
+
 async def premium_index(state: FuturesState, request: TwinRequest) -> Any:
     def row(symbol: str) -> dict[str, Any]:
         mark = state.mark(symbol)
@@ -259,6 +277,7 @@ def endpoints(state: FuturesState) -> tuple[Endpoint, ...]:
         ("v2/ticker/price", price, by_symbol(1, 2)),
         ("v1/ticker/24hr", day, by_symbol(1, 40)),
         ("v1/ticker/bookTicker", book_ticker, by_symbol(2, 5)),
+        ("v1/openInterest", open_interest, 1),
         ("v1/premiumIndex", premium_index, by_symbol(1, 10)),
         ("v1/fundingRate", funding_rate, 0),
         ("v1/fundingInfo", funding_info, 0),

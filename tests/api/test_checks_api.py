@@ -20,7 +20,10 @@ SHADOW = {
     "shadow_test": {
         **{"duration_seconds": float, "market_data_collected": int, "simulated_trades": int},
         "rl_actions_generated": int,
-        "cache_performance": {"hit_rate": Null(float), "api_calls_saved": Null(int)},
+        **{"mode": str, "price_source": str},
+        "cache_performance": {
+            **{"hit_rate": Null(float), "api_calls_saved": Null(int), "reason": Null(str)},
+        },
         "data_quality": {
             **{"complete_market_states": int, "valid_price_data": bool},
             "indicator_calculations": str,
@@ -93,6 +96,12 @@ def test_a_real_run_and_others_are_not_blocked(lab: GridLab) -> None:
     assert 1 <= run["duration_seconds"] < 5
     assert run["market_data_collected"] > 1
     assert run["rl_actions_generated"] == 0
+    assert (run["mode"], run["price_source"]) == ("Replay", "a recording")
+    saved = run["cache_performance"]
+    assert saved["hit_rate"] is None and saved["api_calls_saved"] is None
+    assert "no call to save" in saved["reason"]
+    assert any("This was a recording" in words for words in answer["recommendations"])
+    assert not any("saved" in words for words in answer["recommendations"])
     assert answer["test_status"] == "success"
     assert any(str(run["market_data_collected"]) in words for words in answer["recommendations"])
     progress = answered(api.get(f"/api/jobs/{answer['job_id']}"))

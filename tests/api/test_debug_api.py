@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from extra import answered, client_of, refused
@@ -16,6 +17,7 @@ from gridlab.api.scopes import Scope
 from gridlab.api.tokens import Tokens
 from gridlab.app.config import load_config
 from gridlab.app.facade import GridLab
+from gridlab.data.cache import cache_decorator, get_global_cache
 
 CANARY = "canary7Kq2mX9vT4"
 log = logging.getLogger("gridlab.test")
@@ -97,6 +99,30 @@ def test_performance_is_measured(api: FlaskClient) -> None:
     assert answer["threads"] >= 2
     if answer["engine_step_p50_ms"] is not None:
         assert answer["engine_step_p50_ms"] <= answer["engine_step_p99_ms"]
+
+
+def test_the_cache_of_decorated_functions_is_the_engines(tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    @cache_decorator(ttl=300, key_prefix="api_")
+    def asked(symbol: str) -> str:
+        calls.append(symbol)
+        return symbol
+
+    path = tmp_path / "config.yaml"
+    path.write_text("cache: {max_size_mb: 3}\nsentiment_analysis: {enabled: false}\n")
+    with GridLab(tmp_path / "data", config=path, speed=0.001) as lab:
+        api = client_of(lab)
+        assert get_global_cache() is lab.cache
+        assert get_global_cache().metrics().bytes_max == 3_000_000
+        assert asked("BTCUSDT") == asked("BTCUSDT") == "BTCUSDT" and len(calls) == 1
+        shown = answered(api.get("/api/metrics"))["multi_agent"]["cache"]
+        assert (shown["entries"], shown["hit_rate"]) == (1, 0.5)
+        assert answered(api.post("/api/debug/cache/clear"))["entries_cleared"] == 1
+        assert asked("BTCUSDT") == "BTCUSDT" and len(calls) == 2
+        with GridLab(tmp_path / "beside", speed=0.001, beside=lab):
+            assert get_global_cache() is lab.cache
+    assert get_global_cache() is not lab.cache
 
 
 def test_clearing_the_cache(api: FlaskClient, lab: GridLab) -> None:

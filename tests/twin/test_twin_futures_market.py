@@ -107,6 +107,12 @@ class TestPrices:
         assert 0 < row["nextFundingTime"] - row["time"] <= 8 * HOUR_MS
         assert len(venue.public("/fapi/v1/premiumIndex").body) == 2
 
+    def test_open_interest_is_made_up_and_of_one_value(self, venue):
+        row = venue.public("/fapi/v1/openInterest", symbol="BTCUSDT").body
+        assert set(row) == {"openInterest", "symbol", "time"} and row["symbol"] == "BTCUSDT"
+        value = Decimal(row["openInterest"]) * last_price(venue)
+        assert abs(value - 100_000_000) < last_price(venue)
+
     def test_funding_rates_are_those_that_were_paid(self, venue):
         before = venue.public("/fapi/v1/fundingRate", symbol="ETHUSDT").body
         venue.control("/funding", {"symbol": "ETHUSDT", "rate": "-0.0003"})
@@ -118,7 +124,14 @@ class TestPrices:
 
     @pytest.mark.parametrize(
         "path",
-        ["v1/ticker/price", "v1/ticker/24hr", "v1/premiumIndex", "v1/depth", "v1/trades"],
+        [
+            "v1/ticker/price",
+            "v1/ticker/24hr",
+            "v1/premiumIndex",
+            "v1/depth",
+            "v1/trades",
+            "v1/openInterest",
+        ],
     )
     def test_an_unknown_symbol(self, venue, path):
         reply = venue.public(f"/fapi/{path}", symbol="NOPEUSDT")

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import httpx
 import pytest
 from klines_server import Fault, KlinesServer, SkippingClock
 
+from gridlab.agents.data import DataAgent
 from gridlab.clock import ManualClock
-from gridlab.data.batch import AsyncAPIClient, Item, Recording
+from gridlab.data.batch import WHOLE_MARKET_FROM, AsyncAPIClient, Item, Recording
 from gridlab.data.cache_core import IntelligentCache
+from gridlab.data.cache_state import Cached
 from gridlab.data.catalog import instrument, load
 from gridlab.data.recorded import RecordedMarket
 from gridlab.data.rest import PublicRest
-from gridlab.domain.market import Interval, Kline, Market, Ticker
+from gridlab.domain.market import Interval, Market, Ticker
 from gridlab.errors import ExchangeUnavailable, InvalidInput, NotFound
 
 #: 2026-03-27 10:34 UTC: every bundled spot symbol has a full day behind it.
@@ -31,31 +33,28 @@ def market() -> RecordedMarket:
     return RecordedMarket(bars, {key: instrument(key[1]) for key in keys}, ManualClock(NOW_MS))
 
 
-class Slow:
+class Slow(Recording):
     """A recording behind a slow door that counts who is inside."""
 
     def __init__(self, data: RecordedMarket) -> None:
-        self.market = Market.SPOT
-        self._inner = Recording(data, Market.SPOT)
+        super().__init__(data, Market.SPOT)
         self.asked: list[str] = []
         self.inside = self.most_inside = 0
         self.door_s = 0.005
 
-    async def ticker(self, symbol: str) -> Ticker:
-        return await self._through(symbol, lambda: self._inner.ticker(symbol))
-
-    async def klines(self, symbol: str, interval: Interval, limit: int) -> tuple[Kline, ...]:
-        return await self._through(symbol, lambda: self._inner.klines(symbol, interval, limit))
-
-    async def _through(self, symbol: str, ask: Callable[[], Awaitable[Any]]) -> Any:
+    async def ticker(self, symbol: str) -> Cached[Ticker]:
         self.asked.append(symbol)
         self.inside += 1
         self.most_inside = max(self.most_inside, self.inside)
         try:
             await asyncio.sleep(self.door_s)
-            return await ask()
+            return await super().ticker(symbol)
         finally:
             self.inside -= 1
+
+    async def tickers(self) -> Cached[Mapping[str, Ticker]]:
+        self.asked.append("*")
+        return await super().tickers()
 
 
 def test_tickers_of_a_recording_come_in_the_order_asked(market: RecordedMarket) -> None:
@@ -87,7 +86,7 @@ def test_one_failure_is_one_items_error(market: RecordedMarket) -> None:
 
 def test_a_bug_is_not_hidden_as_an_items_error() -> None:
     class Broken(Slow):
-        async def ticker(self, symbol: str) -> Ticker:
+        async def ticker(self, symbol: str) -> Cached[Ticker]:
             raise ZeroDivisionError
 
     client = AsyncAPIClient(Broken(_empty()))
@@ -134,38 +133,64 @@ def test_bounds_must_be_bounds(market: RecordedMarket, bounds: dict[str, Any]) -
         AsyncAPIClient(Slow(market), **bounds)
 
 
-def test_readers_of_one_cache_share_one_request_and_see_its_age(market: RecordedMarket) -> None:
-    source, clock = Slow(market), ManualClock(NOW_MS)
+def test_a_batch_as_dear_as_the_whole_market_reads_the_whole_market(
+    market: RecordedMarket,
+) -> None:
+    source = Slow(market)
+    strangers = [f"NOPE{number}USDT" for number in range(WHOLE_MARKET_FROM - len(SYMBOLS))]
+    found = asyncio.run(AsyncAPIClient(source).batch_fetch_tickers([*SYMBOLS, *strangers]))
+    assert set(source.asked) == {"*"}
+    assert [item.is_ok for item in found] == [True] * 4 + [False] * len(strangers)
+    assert isinstance(found[-1].error, NotFound)
 
-    async def asked() -> None:
-        cache = IntelligentCache(clock)
-        clients = [AsyncAPIClient(source, cache=cache) for _ in range(3)]
-        await asyncio.gather(*(client.batch_fetch_tickers(SYMBOLS) for client in clients))
-        assert len(source.asked) == len(SYMBOLS)
+
+@pytest.fixture
+def server() -> Iterator[KlinesServer]:
+    bars = [load(symbol) for symbol in SYMBOLS]
+    with KlinesServer(bars, clock=SkippingClock(NOW_MS)) as server:
+        yield server
+
+
+async def over_agent(
+    server: KlinesServer, use: Callable[[DataAgent, ManualClock], Awaitable[None]]
+) -> None:
+    clock = ManualClock(NOW_MS)
+    cache = IntelligentCache(clock, enable_prefetching=False)
+    async with httpx.AsyncClient(trust_env=False) as http:
+        rest = PublicRest(server.url, Market.SPOT, clock=server.clock, http=http)
+        await use(DataAgent(rest, cache), clock)
+    cache.close()
+
+
+def test_a_batch_and_the_data_agent_share_what_they_read(server: KlinesServer) -> None:
+    async def use(agent: DataAgent, clock: ManualClock) -> None:
+        clients = [AsyncAPIClient(agent) for _ in range(3)]
+        pairs = [("BTCUSDT", "5m"), ("ETHUSDT", "1m")]
+        for client in clients:
+            assert all(item.is_ok for item in await client.batch_fetch_tickers(SYMBOLS))
+            five, one = await client.batch_fetch_klines(pairs)
+            assert len(five.unwrap()) == len(one.unwrap()) == 100
+        asked = len(server.asked)
+        assert asked <= len(SYMBOLS) + len(pairs)
+        assert (await agent.ticker("SOLUSDT")).value.symbol == "SOLUSDT"
+        assert (await agent.klines("BTCUSDT", Interval.M5, 100)).value == five.unwrap()
         clock.advance_to(NOW_MS + 3_000)
         (item,) = await clients[0].batch_fetch_tickers(["BTCUSDT"])
         assert (item.age_ms, item.is_stale) == (3_000, False)
-        (bad,) = await clients[0].batch_fetch_tickers(["NOPEUSDT"])
-        assert isinstance(bad.error, NotFound)
-        five, six = await clients[1].batch_fetch_klines([("BTCUSDT", "5m"), ("BTCUSDT", "1m")])
-        assert len(five.unwrap()) == len(six.unwrap()) == 100 and five.unwrap() != six.unwrap()
-        cache.close()
+        assert len(server.asked) == asked
 
-    asyncio.run(asked())
+    asyncio.run(over_agent(server, use))
 
 
-def test_the_same_client_over_http() -> None:
-    clock = SkippingClock(NOW_MS)
-    with KlinesServer([load("BTCUSDT"), load("ETHUSDT")], clock=clock) as server:
-        server.faults.append(Fault(502))
+def test_failures_over_http_are_the_items_own(server: KlinesServer) -> None:
+    server.faults.append(Fault(502))
 
-        async def asked() -> None:
-            async with httpx.AsyncClient(trust_env=False) as http:
-                rest = PublicRest(server.url, Market.SPOT, clock=clock, http=http)
-                client = AsyncAPIClient(rest)
-                tickers = await client.batch_fetch_tickers(["BTCUSDT", "NOPEUSDT", "ETHUSDT"])
-                assert [item.is_ok for item in tickers] == [True, False, True]
-                (candles,) = await client.batch_fetch_klines([("ETHUSDT", "15m")], limit=7)
-                assert len(candles.unwrap()) == 7
+    async def use(agent: DataAgent, clock: ManualClock) -> None:
+        client = AsyncAPIClient(agent)
+        tickers = await client.batch_fetch_tickers(["BTCUSDT", "NOPEUSDT", "ETHUSDT"])
+        assert [item.is_ok for item in tickers] == [True, False, True]
+        assert isinstance(tickers[1].error, NotFound)
+        (candles,) = await client.batch_fetch_klines([("ETHUSDT", "15m")], limit=7)
+        assert len(candles.unwrap()) == 7
 
-        asyncio.run(asked())
+    asyncio.run(over_agent(server, use))

@@ -13,7 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridlab.agents.pair_facts import HOUR_MS, atr_perc, closed_run, facts_from_market
+from gridlab.agents.pair_facts import (
+    HOUR_MS,
+    Sight,
+    atr_perc,
+    closed_run,
+    facts_from_market,
+    facts_of,
+    spread_perc,
+    value_near,
+)
+from gridlab.agents.pair_scan import MOST_CLOSELY, finalists
 from gridlab.agents.pairs import (
     PairCriteria,
     PairFacts,
@@ -29,7 +39,7 @@ from gridlab.clock import ManualClock
 from gridlab.data.bars import Bars
 from gridlab.data.catalog import DEFAULT_REPLAY_START_MS, instrument, load
 from gridlab.data.recorded import RecordedMarket
-from gridlab.domain.market import Interval, Kline, Market
+from gridlab.domain.market import BestQuote, Interval, Kline, Market, OrderBook, Ticker
 from gridlab.errors import InvalidInput, NotFound
 
 D = Decimal
@@ -381,6 +391,77 @@ def test_candles_too_wide_for_hours_leave_atr_and_adx_unknown(minutes: Bars) -> 
 def test_an_unknown_symbol_is_not_found(minutes: Bars) -> None:
     with pytest.raises(NotFound, match="XXXUSDT"):
         facts_from_market(market_at(DEFAULT_REPLAY_START_MS, minutes), Market.SPOT, "XXXUSDT")
+
+
+# Facts from a venue, and whom it is asked about.
+
+
+def sight(quote: str = "USDT", market: Market = Market.SPOT, **more: Any) -> Sight:
+    ticker = Ticker(
+        *("AAAUSDT", market, D(100), D(5), D(500), D(0), D(101), D(99)),
+        *(24 * HOUR_MS, 24 * HOUR_MS),
+    )
+    return Sight(ticker, "AAA", quote, **more)
+
+
+def test_a_spread_is_known_where_both_sides_are() -> None:
+    def quoted(bid: str, ask: str) -> BestQuote:
+        return BestQuote("AAAUSDT", D(bid), D(ask))
+
+    assert spread_perc(quoted("99.95", "100.05")) == D("0.1")
+    assert spread_perc(quoted("100", "100")) == 0
+    for odd in (quoted("0", "100"), quoted("100", "0"), quoted("101", "100")):
+        facts = facts_of(sight(best=odd))
+        assert facts.spread_perc is None and "best bid" in facts.why_unknown["spread_perc"]
+
+
+def test_depth_is_what_lies_within_a_hundredth_of_the_middle() -> None:
+    book = OrderBook(
+        "AAAUSDT",
+        bids=((D("99.5"), D(2)), (D("99"), D(3)), (D("98.9"), D(1000))),
+        asks=((D("100.5"), D(4)), (D("101"), D(5)), (D("101.1"), D(1000))),
+    )
+    assert value_near(book) == 199 + 297 + 402 + 505
+    assert facts_of(sight(book=book)).depth_usd == 1403
+    assert value_near(replace(book, asks=())) == 0
+    assert facts_of(sight("BTC", book=book)).depth_usd is None
+    assert "in BTC" in facts_of(sight("BTC", book=book)).why_unknown["depth_usd"]
+
+
+def test_open_interest_is_valued_at_the_price() -> None:
+    facts = facts_of(sight(market=Market.FUTURES, contracts=D("1.5")))
+    assert facts.open_interest_usd == 150
+
+
+def test_the_largest_volumes_are_looked_at_and_preferred_and_active_ones_always() -> None:
+    costly = dict.fromkeys(("atr_perc_24h", "adx", "depth_usd"))
+    cheap = [
+        fact(f"C{number:02}USDT", volume_usd_24h=D(200_000_000 + number), **costly)
+        for number in range(30)
+    ]
+    cheap += [
+        fact("BTCUSDT", volume_usd_24h=D(1), **costly),  # preferred
+        fact("HELDUSDT", spread_perc=D(5), **costly),
+        fact("WIDEUSDT", spread_perc=D(5), volume_usd_24h=D(1), **costly),
+        fact("EXAMPLEUSDT", **costly),
+    ]
+    found = finalists(cheap, LIMITS, ["HELDUSDT"])
+    assert set(found) == {one.symbol for one in cheap}
+    looked_at = {symbol for symbol, why in found.items() if not why}
+    largest = {f"C{number:02}USDT" for number in range(30 - (MOST_CLOSELY - 2), 30)}
+    assert looked_at == {"BTCUSDT", "HELDUSDT"} | largest
+    assert found["C00USDT"] == "20 symbols of more volume were"
+    assert found["WIDEUSDT"] == "min_volume_usd_24h, max_spread_perc failed before"
+    assert found["EXAMPLEUSDT"] == "blacklist failed before"
+
+
+def test_who_was_not_looked_at_is_not_chosen_and_stands_behind_who_was() -> None:
+    unseen = fact("AAAUSDT", atr_perc_24h=None, adx=None, depth_usd=None, not_looked_at="too many")
+    table = select_pairs([unseen, fact("BBBUSDT", adx=D(50), spread_perc=D(9))], LIMITS, 2)
+    assert not table.chosen
+    assert [row.symbol for row in table] == ["BBBUSDT", "AAAUSDT"]
+    assert table.rows[1].reason == "not looked at: too many"
+    assert verdicts(table, "AAAUSDT")["max_adx"] is Verdict.NOT_LOOKED_AT
 
 
 def hour(number: int, low: str = "99", high: str = "101", close: str = "100") -> Kline:

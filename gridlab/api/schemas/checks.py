@@ -82,8 +82,11 @@ class AiModelsTest(Stamp):
 
 
 class CachePerformance(Shape):
+    """What the cache spared the venue; `reason` says why a number is null."""
+
     hit_rate: float | None = None
     api_calls_saved: int | None = None
+    reason: str | None = None
 
 
 class DataQuality(Shape):
@@ -95,8 +98,13 @@ class DataQuality(Shape):
 
 
 class ShadowRun(Shape):
-    """What one bounded run counted; null is what it did not measure."""
+    """What one bounded run counted; null is what it did not measure.
 
+    `mode` is Shadow where prices were live, else Replay; `price_source` says whose they were.
+    """
+
+    mode: Literal["Replay", "Shadow"]
+    price_source: str
     duration_seconds: float
     market_data_collected: int
     simulated_trades: int

@@ -46,7 +46,10 @@ class AnyRow(Protocol):
 
 
 class CheckShape(Shape):
-    """One filter: `missing` is by how much a failed one missed; null is not known, or no number."""
+    """One filter: `missing` is by how much a failed one missed; null is not known, or no number.
+
+    `verdict` is passed, failed, unknown, skipped, or not_looked_at where a symbol was out before.
+    """
 
     filter: str
     verdict: str
