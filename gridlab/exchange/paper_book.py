@@ -263,6 +263,15 @@ class PaperBook:
         self.fees = fees
         self._account.set_fees(fees)
 
+    def add_instrument(self, instrument: Instrument) -> None:
+        """List another symbol; one that is listed stays as it is.
+
+        Raises:
+            InvalidInput: an instrument of another market.
+        """
+        self._check_markets([instrument])
+        self._markets.setdefault(instrument.symbol, SymbolBook(instrument, self.fill_rule))
+
     def set_instrument(self, instrument: Instrument) -> None:
         """Change the rules of a listed symbol; orders that rest already stay."""
         market = self._market(instrument.symbol)
@@ -270,6 +279,11 @@ class PaperBook:
         market.refresh()
 
     # -- reads ----------------------------------------------------------------------------------
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The listed symbols."""
+        return tuple(self._markets)
 
     def price(self, symbol: str) -> Decimal | None:
         """The last price; None before the first; raises `NotFound`."""
