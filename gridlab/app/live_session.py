@@ -102,12 +102,20 @@ class LiveSession(ABC):
         """What else runs while the session does."""
         return ()
 
+    def _wanted(self, market: Market) -> tuple[str, ...]:
+        """The symbols to follow from the start."""
+        return wanted_symbols(self._settings.config, market, self.journal)
+
+    async def _rules(self, market: Market, symbol: str) -> Instrument:
+        """The rules that a grid on `symbol` would have; raises `NotFound`."""
+        return await self.trader.exchanges[market].instrument(symbol)
+
     # --- life -------------------------------------------------------------------------------------
 
     async def open(self) -> None:
         for market, source in self._parts.sources.items():
             there = [rules.symbol for rules in await source.instruments()]
-            wanted = wanted_symbols(self._settings.config, market, self.journal)
+            wanted = self._wanted(market)
             self._symbols[market] = listed(wanted, there)
             if missing := sorted(set(wanted) - set(self._symbols[market])):
                 log.warning("%s does not list %s", market, ", ".join(missing))
@@ -168,13 +176,12 @@ class LiveSession(ABC):
         }
 
     async def quote(self, market: Market, symbol: str) -> tuple[Instrument, Decimal]:
-        venue = self.trader.exchanges.get(market)
-        if venue is None:
+        if market not in self.trader.exchanges:
             raise InvalidSpec(
                 f"market_type is {market}; this engine has an account on "
                 f"{', '.join(self.trader.exchanges)} only (exchange.supported_markets)"
             )
-        rules = await venue.instrument(symbol)
+        rules = await self._rules(market, symbol)
         price = await self.market.quote(market, symbol)
         age_ms = self.clock.now_ms() - price.time_ms
         if age_ms > FRESH_PRICE_MS:

@@ -56,20 +56,10 @@ def paper_venue(
 
 
 class PaperAccount:
-    """One paper book for each market; satisfies `session.Account`.
+    """One paper book for each market; satisfies `session.Account`."""
 
-    Args:
-        symbols: what each market lists.
-    """
-
-    def __init__(
-        self,
-        venues: Mapping[Market, PaperExchange],
-        symbols: Mapping[Market, Sequence[str]],
-        trader: Trader,
-    ) -> None:
+    def __init__(self, venues: Mapping[Market, PaperExchange], trader: Trader) -> None:
         self._venues = venues
-        self._symbols = symbols
         self._trader = trader
 
     def balances(self, market: Market) -> tuple[Balance, ...]:
@@ -99,8 +89,8 @@ class PaperAccount:
         known = {order.client_id for bot in self._trader.bots.values() for order in bot.live()}
         return [
             report
-            for market, venue in self._venues.items()
-            for symbol in self._symbols[market]
+            for venue in self._venues.values()
+            for symbol in venue.book.symbols
             for report in await venue.open_orders(symbol)
             if ClientId.parse(report.client_id) and report.client_id not in known
         ]

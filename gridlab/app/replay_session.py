@@ -67,11 +67,7 @@ class ReplaySession:
             self._venues[market] = _venue(settings, market, own_rules, books, replay, self.clock)
             replays[market] = replay
         self.trader = Trader(self._venues, self.journal, self.clock)
-        self.account = PaperAccount(
-            self._venues,
-            {market: replay.symbols for market, replay in replays.items()},
-            self.trader,
-        )
+        self.account = PaperAccount(self._venues, self.trader)
         self._stage = JointReplay(
             replays,
             self.clock,

@@ -13,7 +13,7 @@ from gridlab.app.settings import Settings
 from gridlab.app.shared_books import SharedBooks
 from gridlab.clock import Clock
 from gridlab.data.cache_core import IntelligentCache
-from gridlab.domain.market import Market
+from gridlab.domain.market import Instrument, Market
 from gridlab.domain.snapshot import VenueHealth
 from gridlab.domain.spec import GridSpec
 from gridlab.exchange.base import Exchange
@@ -44,6 +44,10 @@ class ShadowSession(LiveSession):
         self._paper: dict[Market, PaperExchange] = {}
         self._shadows: list[Shadow] = []
 
+    def _wanted(self, market: Market) -> tuple[str, ...]:
+        """Also what the books speak of: a start that was killed leaves a symbol without a grid."""
+        return tuple(dict.fromkeys((*super()._wanted(market), *self._books.symbols(market))))
+
     async def _venues(self) -> Mapping[Market, Exchange]:
         for market in self._parts.markets:
             rules = {
@@ -59,10 +63,22 @@ class ShadowSession(LiveSession):
         return self._paper
 
     def _account(self) -> Account:
-        return PaperAccount(self._paper, self._symbols, self.trader)
+        return PaperAccount(self._paper, self.trader)
 
     def _tasks(self) -> Sequence[Coroutine[Any, Any, None]]:
         return [shadow.run() for shadow in self._shadows]
+
+    async def _rules(self, market: Market, symbol: str) -> Instrument:
+        """The real venue's: a paper venue lists what grids trade, and could list any other."""
+        return (await self._parts.agents[market].instrument(symbol)).value
+
+    async def prepare(self, spec: GridSpec) -> None:
+        """List the symbol on the paper venue, at the market's price."""
+        book, symbol = self._paper[spec.market].book, spec.symbol
+        book.add_instrument(await self._rules(spec.market, symbol))
+        if book.price(symbol) is None:
+            book.set_price(symbol, (await self.market.quote(spec.market, symbol)).value)
+        await super().prepare(spec)
 
     async def prime(self) -> None:
         """Give paper books the price that was asked for; the first trade may be seconds away."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from gridlab.domain.market import Market
 from gridlab.exchange.paper import PaperBook, Record, Records
+from gridlab.exchange.paper_records import PRICE
 
 #: What stands before a record's kind; spot has nothing, as in stores that hold spot alone.
 _PREFIX = {Market.SPOT: "", Market.FUTURES: "futures."}
@@ -43,6 +44,10 @@ class SharedBooks:
             for kind, key, payload in self._stored
             if (kind.startswith(prefix) if prefix else not kind.startswith(tuple(others)))
         ]
+
+    def symbols(self, market: Market) -> tuple[str, ...]:
+        """The symbols of which one market's records speak; each has a price there first."""
+        return tuple(key for kind, key, _ in self.stored(market) if kind == PRICE)
 
     def join(self, market: Market, book: PaperBook, cursor: Callable[[], list[Record]]) -> None:
         """Save `book` and what `cursor` gives with every transaction from now on."""

@@ -28,7 +28,7 @@ from gridlab.exchange import paper_changes, paper_records
 from gridlab.exchange.base import Accepted, Outcome, RejectCode, Rejected, VenueEvent
 from gridlab.exchange.paper_accounts import AccountModel
 from gridlab.exchange.paper_changes import BookChanges
-from gridlab.exchange.paper_checks import check_numbers
+from gridlab.exchange.paper_checks import check_market, check_numbers
 from gridlab.exchange.paper_queue import RANKS, FillRule, PaperOrder, SymbolBook
 from gridlab.exchange.paper_records import Record, StoredBook
 from gridlab.exchange.paper_spot import SpotAccount
@@ -63,7 +63,7 @@ class PaperBook:
         self.is_tracking = is_tracking
         self._markets = {s: SymbolBook(i, fill_rule) for s, i in instruments.items()}
         self._account = self._open_account(balances)
-        self._check_markets(instruments.values())
+        check_market(self.market, *instruments.values())
         self._orders: list[PaperOrder] = []
         self._events: list[VenueEvent] = []
         self._changes = BookChanges(is_tracking)
@@ -225,9 +225,7 @@ class PaperBook:
             NotFound: no such symbol.
             InvalidNumber: the price is not above zero.
         """
-        market = self._markets.get(symbol)
-        if market is None:
-            raise self._not_listed(symbol)
+        market = self._market(symbol)
         if to_price <= ZERO:
             raise InvalidNumber(f"{symbol}: price {to_price} must be above zero")
         market.price = to_price
@@ -263,6 +261,15 @@ class PaperBook:
         self.fees = fees
         self._account.set_fees(fees)
 
+    def add_instrument(self, instrument: Instrument) -> None:
+        """List another symbol; one that is listed stays as it is.
+
+        Raises:
+            InvalidInput: an instrument of another market.
+        """
+        check_market(self.market, instrument)
+        self._markets.setdefault(instrument.symbol, SymbolBook(instrument, self.fill_rule))
+
     def set_instrument(self, instrument: Instrument) -> None:
         """Change the rules of a listed symbol; orders that rest already stay."""
         market = self._market(instrument.symbol)
@@ -270,6 +277,11 @@ class PaperBook:
         market.refresh()
 
     # -- reads ----------------------------------------------------------------------------------
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The listed symbols."""
+        return tuple(self._markets)
 
     def price(self, symbol: str) -> Decimal | None:
         """The last price; None before the first; raises `NotFound`."""
@@ -465,14 +477,6 @@ class PaperBook:
         with exact():
             self._account.load(stored, self._markets)
 
-    def _check_markets(self, instruments: Iterable[Instrument]) -> None:
-        for instrument in instruments:
-            if instrument.market is not self.market:
-                raise InvalidInput(
-                    f"{instrument.symbol} is an instrument of {instrument.market} and this account "
-                    f"trades {self.market}; use the book of that market"
-                )
-
     def _stored_market(self, symbol: str) -> SymbolBook:
         market = self._markets.get(symbol)
         if market is None:
@@ -485,12 +489,9 @@ class PaperBook:
     def _market(self, symbol: str) -> SymbolBook:
         market = self._markets.get(symbol)
         if market is None:
-            raise self._not_listed(symbol)
+            listed = ", ".join(sorted(self._markets))
+            raise NotFound(f"{symbol} is not listed on the paper venue; it has {listed}")
         return market
-
-    def _not_listed(self, symbol: str) -> NotFound:
-        listed = ", ".join(sorted(self._markets))
-        return NotFound(f"{symbol} is not listed on the paper venue; it has {listed}")
 
 
 def _not_open(symbol: str, client_id: str) -> Rejected:

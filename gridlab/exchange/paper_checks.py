@@ -1,4 +1,4 @@
-"""Whether a paper book that was read from records agrees with itself.
+"""Whether a paper book agrees with itself and with its market.
 
 A damaged file must stop the start, in words, before a grid trades against it.
 """
@@ -8,12 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
+from gridlab.domain.market import Instrument, Market
 from gridlab.domain.orders import Side, Trade
-from gridlab.errors import StorageError
+from gridlab.errors import InvalidInput, StorageError
 from gridlab.exchange.paper_accounts import Accounts
 from gridlab.exchange.paper_positions import PaperPosition
 from gridlab.exchange.paper_queue import PaperOrder, SymbolBook
 from gridlab.money import ZERO, exact
+
+
+def check_market(market: Market, *instruments: Instrument) -> None:
+    """Return when all of `instruments` are of `market`; else raise `InvalidInput`."""
+    for instrument in instruments:
+        if instrument.market is not market:
+            raise InvalidInput(
+                f"{instrument.symbol} is an instrument of {instrument.market} and this account "
+                f"trades {market}; use the book of that market"
+            )
 
 
 def check_numbers(orders: Iterable[PaperOrder], markets: Mapping[str, SymbolBook]) -> None:

@@ -156,6 +156,10 @@ class FuturesBook(PaperBook):
         super().walk(symbol, to_price, time_ms, volume)
         self._close_failing(time_ms)
 
+    def add_instrument(self, instrument: Instrument) -> None:
+        super().add_instrument(instrument)
+        self._books.open_position(instrument, self._brackets.get(instrument.symbol))
+
     def set_instrument(self, instrument: Instrument) -> None:
         super().set_instrument(instrument)
         self._books.positions[instrument.symbol].instrument = instrument

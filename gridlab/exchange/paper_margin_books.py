@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from gridlab.domain.account import FuturesSettings, PositionMode
-from gridlab.domain.market import Balance
+from gridlab.domain.market import Balance, Instrument
 from gridlab.domain.orders import Side
 from gridlab.errors import InvalidInput, StorageError
 from gridlab.exchange import paper_futures_records as futures_records
@@ -63,13 +63,9 @@ class MarginBooks:
         self._maker_rate = max(maker_rate, ZERO)
         self._realized: dict[tuple[str, int], Decimal] = {}
         self._funding_ids: set[tuple[str, str]] = set()
+        self._settings = settings
         for symbol, market in markets.items():
-            bracket = brackets.get(symbol, Bracket())
-            check_leverage(settings.leverage, symbol, bracket)
-            self.positions[symbol] = PaperPosition(
-                market.instrument, bracket, settings.leverage, settings.margin_type
-            )
-            self.wallets.setdefault(market.instrument.quote, ZERO)
+            self.open_position(market.instrument, brackets.get(symbol))
         # What is not stored yet; and what was ever stored, so that a dump holds no more than that.
         self._new_wallets = dict.fromkeys(self.wallets)
         self._new_positions: dict[str, None] = {}
@@ -78,6 +74,21 @@ class MarginBooks:
         self._is_mode_new = False
         self._touched: dict[str, None] = {}
         self._is_mode_touched = False
+
+    def open_position(self, instrument: Instrument, bracket: Bracket | None) -> None:
+        """Begin the books of a symbol, with an empty position; those that exist stay.
+
+        Raises:
+            InvalidInput: the bracket does not allow the account's leverage.
+        """
+        symbol, settings = instrument.symbol, self._settings
+        if symbol not in self.positions:
+            bracket = bracket or Bracket()
+            check_leverage(settings.leverage, symbol, bracket)
+            self.positions[symbol] = PaperPosition(
+                instrument, bracket, settings.leverage, settings.margin_type
+            )
+            self.wallets.setdefault(instrument.quote, ZERO)
 
     # -- sums -----------------------------------------------------------------------------------
 

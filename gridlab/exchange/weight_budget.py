@@ -8,6 +8,7 @@ no HTTP and no path.
 
 from __future__ import annotations
 
+import threading
 from decimal import Decimal
 
 from gridlab.clock import Clock
@@ -29,7 +30,7 @@ PATIENCE_MS = 180_000
 class WeightBudget:
     """The allowance of one address on one venue; shared by all clients of that venue.
 
-    Nothing is awaited between the check and the booking, so tasks of one event loop can share it.
+    Any task of any event loop may share it: the check and the booking are one step.
 
     Args:
         limit: weight a minute that the venue allows.
@@ -52,6 +53,7 @@ class WeightBudget:
         self._clock = clock
         self._patience_ms = patience_ms
         self._reserve = reserve
+        self._lock = threading.Lock()
         self._minute = clock.now_ms() // MINUTE_MS
         self._own = 0
         self._under_way = 0
@@ -76,8 +78,8 @@ class WeightBudget:
     @property
     def used(self) -> int:
         """Weight used in the present minute: ours, and what the venue counted beyond it."""
-        self._turn_minute()
-        return self._own + self._others
+        with self._lock:
+            return self._used()
 
     @property
     def silent_until_ms(self) -> int:
@@ -115,17 +117,18 @@ class WeightBudget:
             )
         patience_ms = self._patience_ms if patience_ms is None else patience_ms
         while True:
-            now_ms = self._clock.now_ms()
-            if now_ms < self.silence.until_ms:
-                if self.silence.until_ms - now_ms > patience_ms:
+            if (silent_until_ms := self.silence.until_ms) > (now_ms := self._clock.now_ms()):
+                if silent_until_ms - now_ms > patience_ms:
                     raise ExchangeUnavailable(self.silence.words())
-                await self._clock.sleep_until(self.silence.until_ms)
-            elif self.used + weight > most:
-                await self._clock.sleep_until((self._minute + 1) * MINUTE_MS)
-            else:
-                self._own += weight
-                self._under_way += weight
-                return self._minute
+                await self._clock.sleep_until(silent_until_ms)
+                continue
+            with self._lock:
+                if self._used() + weight <= most:
+                    self._own += weight
+                    self._under_way += weight
+                    return self._minute
+                next_minute_ms = (self._minute + 1) * MINUTE_MS
+            await self._clock.sleep_until(next_minute_ms)
 
     def settle(self, weight: int, minute: int, used: int | None = None) -> None:
         """A request that was booked in `minute` is over; `used` is the count that came with it.
@@ -133,14 +136,19 @@ class WeightBudget:
         Our own requests that are still under way may be missing in the count, so what others used
         is underestimated by at most their weight; the share that is never planned covers that.
         """
-        self._turn_minute()
-        self._under_way -= weight
-        if used is not None and minute == self._minute:
-            self._others = max(self._others, used - self._own)
+        with self._lock:
+            self._turn_minute()
+            self._under_way -= weight
+            if used is not None and minute == self._minute:
+                self._others = max(self._others, used - self._own)
 
     def keep_silent_until(self, time_ms: int) -> None:
         """Send nothing before `time_ms`; an earlier end never shortens a silence."""
         self.silence.keep_until(time_ms)
+
+    def _used(self) -> int:
+        self._turn_minute()
+        return self._own + self._others
 
     def _turn_minute(self) -> None:
         minute = self._clock.now_ms() // MINUTE_MS

@@ -295,7 +295,7 @@ def test_a_position_and_its_funding(twin: RunningTwin) -> None:
         assert (await account.position(SYMBOL)).quantity == 0, "reduce-only never turns it round"
         nothing = desk.request(2, None, Side.SELL, reduce_only=True)
         assert refused(await account.place(nothing)) == RejectCode.REDUCE_ONLY
-        wallet = next(each for each in await account.wallets() if each.asset == "USDT")
+        wallet = next(each for each in (await account.funds()).wallets if each.asset == "USDT")
         assert wallet.balance == D(desk.truth()["balances"]["USDT"]["total"])
         assert wallet.margin_balance == wallet.balance
 

@@ -66,8 +66,8 @@ class TestEvents:
         account = event["a"]
         assert account["m"] == "FUNDING_FEE" and account["P"] == []
         (row,) = account["B"]
-        wallet = venue.signed("GET", "/fapi/v3/balance").body[0]["balance"]
-        assert Decimal(row["bc"]) == -2 and row["wb"] == wallet
+        held = {r["asset"]: r["balance"] for r in venue.signed("GET", "/fapi/v3/balance").body}
+        assert Decimal(row["bc"]) == -2 and row["wb"] == held[row["a"]]
 
     def test_a_leverage_is_told(self, venue, twin):
         change = {"symbol": "BTCUSDT", "leverage": 7}

@@ -204,7 +204,8 @@ class TestHistory:
             await stage.advance(1_000)
             assert stage.history.account(500).position("BTCUSDT").quantity == Decimal("0.010")
             assert stage.history.account(1_500).position("BTCUSDT").quantity == 0
-            assert stage.history.account(1_500).assets[0].wallet == 100_000
+            wallets = {row.asset: row.wallet for row in stage.history.account(1_500).assets}
+            assert wallets["USDT"] == 100_000
             assert stage.history.trades("BTCUSDT", 1_500) == []
             assert len(stage.history.trades("BTCUSDT", 500)) == 1
 

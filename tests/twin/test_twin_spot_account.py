@@ -107,6 +107,14 @@ class TestWallets:
         assert back.body["tranId"] > there.body["tranId"]
         assert Decimal(spot.balance("USDT")[0]) == before
 
+    def test_what_is_no_margin_is_moved_too(self, spot: SpotClient) -> None:
+        before = spot.twin.account()["futures"]["balances"]["BTC"]["total"]
+        for kind, change in (("MAIN_UMFUTURE", Decimal("0.1")), ("UMFUTURE_MAIN", Decimal(0))):
+            terms = {"type": kind, "asset": "BTC", "amount": "0.1"}
+            assert spot.signed("POST", "/sapi/v1/asset/transfer", **terms).status == 200
+            now = spot.twin.account()["futures"]["balances"]["BTC"]["total"]
+            assert Decimal(now) - Decimal(before) == change
+
     def test_what_is_not_there_cannot_be_moved(self, spot: SpotClient) -> None:
         given = {"type": "MAIN_UMFUTURE", "asset": "USDT"}
         path = "/sapi/v1/asset/transfer"
@@ -115,7 +123,7 @@ class TestWallets:
         assert spot.signed("POST", path, amount="0", **given).refusal[0] == -1130
         odd = spot.signed("POST", path, type="MAIN_MARGIN", asset="USDT", amount="1")
         assert odd.refusal[0] == -1130
-        other = spot.signed("POST", path, type="MAIN_UMFUTURE", asset="BTC", amount="0.1")
+        other = spot.signed("POST", path, type="MAIN_UMFUTURE", asset="DOGE", amount="0.1")
         assert other.refusal[0] == -1108
 
     def test_what_clients_ask_while_they_load(self, spot: SpotClient) -> None:

@@ -11,8 +11,10 @@ import hashlib
 import hmac
 import json
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl
@@ -20,10 +22,17 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from gridlab.clock import SystemClock
+from gridlab.domain.market import Market
+from gridlab.domain.orders import OrderRequest, OrderType, Side
+from gridlab.domain.snapshot import Mode
 from gridlab.exchange.binance.endpoints import Endpoints
-from gridlab.exchange.binance.signing import Credentials
+from gridlab.exchange.binance.signing import Credentials, LiveRight
+from gridlab.exchange.binance.spot import BinanceSpot
+from gridlab.exchange.binance.transport import SignedTransport
 
 KEY, SECRET = "key-of-the-test", "secret-of-the-test"
+PLACE, CANCEL, QUERY = "POST /api/v3/order", "DELETE /api/v3/order", "GET /api/v3/order"
+TESTNET_RIGHT = LiveRight(Mode.TESTNET)
 
 
 @dataclass(frozen=True)
@@ -180,3 +189,36 @@ def order_answer(client_id: str, **changes: Any) -> dict[str, Any]:
         "executedQty": "0.000", "cummulativeQuoteQty": "0.0", "status": "NEW",
         "timeInForce": "GTC", "type": "LIMIT", "side": "BUY",
     } | changes  # fmt: skip
+
+
+def request(client_id: str = "gl-a1-0-1-0", price: str | None = "100", **changes: Any) -> Any:
+    kind = OrderType.MARKET if price is None else OrderType.LIMIT_MAKER
+    fields: dict[str, Any] = {
+        "client_id": client_id, "symbol": "BTCUSDT", "market": Market.SPOT, "side": Side.BUY,
+        "type": kind, "quantity": Decimal(1), "price": None if price is None else Decimal(price),
+    }  # fmt: skip
+    return OrderRequest(**(fields | changes))
+
+
+@asynccontextmanager
+async def world(**options: Any) -> AsyncIterator[tuple[ScriptedVenue, BinanceSpot]]:
+    async with ScriptedVenue() as venue:
+        transport = signed(venue, **options)
+        try:
+            yield venue, BinanceSpot(transport)
+        finally:
+            await transport.close()
+
+
+def signed(venue: ScriptedVenue, **options: Any) -> SignedTransport:
+    return SignedTransport(
+        TESTNET_RIGHT, venue.credentials, venue.endpoints, clock=SystemClock(), **options
+    )
+
+
+def run(work: Callable[[ScriptedVenue, BinanceSpot], Awaitable[None]], **options: Any) -> None:
+    async def all_of_it() -> None:
+        async with world(**options) as (venue, spot):
+            await work(venue, spot)
+
+    asyncio.run(all_of_it())

@@ -178,6 +178,9 @@ def test_futures_wallets() -> None:
     found = account_mapping.futures_wallets(payload("futures", "account"))
     assert [wallet.asset for wallet in found] == ["BUSD", "USDT"]
     assert found[1].balance == found[1].margin_balance == D("23.72469206")
+    funds = account_mapping.futures_funds(payload("futures", "account"))
+    assert funds.wallets == found
+    assert (funds.margin_balance, funds.available) == (D("23.72469206"), D("23.72469206"))
 
 
 def test_a_wallet_as_a_balance_adds_up_to_the_wallet() -> None:

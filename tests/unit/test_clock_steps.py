@@ -55,7 +55,7 @@ class Slow(Venue):
 
     def __init__(self, clock: SystemClock, lands_after_s: float | None) -> None:
         super().__init__(CLOCK, "AUSDT", horizon_ms=HORIZON_MS)
-        self._clock = clock  # type: ignore[assignment]
+        self._clock = clock
         self.lands_after_s = lands_after_s
         self.landing: asyncio.Task[Outcome] | None = None
         self.lost = ""

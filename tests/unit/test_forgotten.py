@@ -85,7 +85,7 @@ def test_it_is_ended_after_the_horizon_and_its_slot_trades_again() -> None:
         assert not endings(desk, order.client_id), "one horizon has not passed between the readings"
         await read(desk, 1)
         (ended,) = endings(desk, order.client_id)
-        assert (ended.status, ended.executed) == (VenueStatus.FORGOTTEN, 0)
+        assert (ended.status, ended.executed) == (VenueStatus.FORGOTTEN, Decimal(0))
         assert "forgotten by the venue" in desk.trader.bot("AUSDT").grid.slots[slot.slot].vacancy
         await desk.cycle("AUSDT")
         found = Counter(

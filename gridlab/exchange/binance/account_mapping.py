@@ -54,6 +54,33 @@ class FuturesWallet:
         """What positions stand on: the wallet and the open profit."""
         return self.balance + self.unrealized
 
+    def as_balance(self) -> Balance:
+        """Free is what new orders may use, locked the rest of the wallet.
+
+        Open profit of crossed positions can make more available than the wallet holds; then
+        nothing is locked and the wallet is what is told.
+        """
+        free = min(max(self.available, ZERO), self.balance)
+        return Balance(self.asset, free, self.balance - free)
+
+
+@dataclass(frozen=True, slots=True)
+class FuturesFunds:
+    """A futures account's money, and how much of it stands behind positions.
+
+    Which assets do is the venue's affair: in single-asset mode only the contracts' margin asset
+    does, whatever else lies in the wallets.
+
+    Args:
+        margin_balance: what positions stand on, open profit included, in USDT; in multi-assets
+            mode in USD.
+        available: what of it new orders may use.
+    """
+
+    wallets: tuple[FuturesWallet, ...]
+    margin_balance: Decimal
+    available: Decimal
+
 
 def spot_balances(payload: Any) -> tuple[Balance, ...]:
     """The balances of `account` that are not zero, by asset name."""
@@ -85,17 +112,20 @@ def futures_wallets(payload: Any) -> tuple[FuturesWallet, ...]:
     return tuple(sorted(held, key=lambda wallet: wallet.asset))
 
 
-def futures_balances(payload: Any) -> tuple[Balance, ...]:
-    """The wallets as balances: free is what new orders may use, locked the rest of the wallet.
+def futures_funds(payload: Any) -> FuturesFunds:
+    """The assets of `account`, and what the venue itself counts as margin."""
+    where = "futures account"
+    entry = record(payload, where)
+    return FuturesFunds(
+        wallets=futures_wallets(payload),
+        margin_balance=number(entry, "totalMarginBalance", where),
+        available=number(entry, "availableBalance", where),
+    )
 
-    Open profit of crossed positions can make more available than the wallet holds; then nothing
-    is locked and the wallet is what is told.
-    """
-    found = []
-    for wallet in futures_wallets(payload):
-        free = min(max(wallet.available, ZERO), wallet.balance)
-        found.append(Balance(wallet.asset, free, wallet.balance - free))
-    return tuple(found)
+
+def futures_balances(payload: Any) -> tuple[Balance, ...]:
+    """The wallets as balances."""
+    return tuple(wallet.as_balance() for wallet in futures_wallets(payload))
 
 
 def symbol_settings(payload: Any, symbol: str) -> SymbolSettings:

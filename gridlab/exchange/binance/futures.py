@@ -14,7 +14,7 @@ from gridlab.errors import Conflict, ExchangeUnavailable, InvalidConfig
 from gridlab.exchange.base import RejectCode, Rejected
 from gridlab.exchange.binance import account_mapping
 from gridlab.exchange.binance.account import BinanceAccount, Permissions
-from gridlab.exchange.binance.account_mapping import FuturesWallet, SymbolSettings
+from gridlab.exchange.binance.account_mapping import FuturesFunds, SymbolSettings
 from gridlab.exchange.binance.fields import flag, named, record, rows, whole
 from gridlab.exchange.binance.key_rights import key_rights
 from gridlab.exchange.binance.public import PAGE, RULES_MS
@@ -151,9 +151,9 @@ class BinanceFutures(BinanceAccount):
         """The wallets: free is what new orders may use, locked the rest."""
         return account_mapping.futures_balances(await self._transport.ask(self._routes.account, {}))
 
-    async def wallets(self) -> tuple[FuturesWallet, ...]:
-        """The wallets with the open profit of what stands on them, by asset name."""
-        return account_mapping.futures_wallets(await self._transport.ask(self._routes.account, {}))
+    async def funds(self) -> FuturesFunds:
+        """The wallets, by asset name, and the margin that the venue counts."""
+        return account_mapping.futures_funds(await self._transport.ask(self._routes.account, {}))
 
     async def funding(self, symbol: str, after_ms: int = -1) -> tuple[FundingPaid, ...]:
         """Funding booked on `symbol` after that moment, oldest first; weight 30 a question.

@@ -212,20 +212,12 @@ class AccountClient:
     async def get_futures_account_balance(self) -> FuturesBalance:
         """The futures wallet with values in USDT; what cannot be read is told in `error`."""
         try:
-            wallets = await self._futures.wallets()
+            funds = await self._futures.funds()
             prices = await self._spot.public.prices()
         except ExchangeUnavailable as error:
             return FuturesBalance((), ZERO, ZERO, ZERO, str(error))
-        margin, available, held = ZERO, ZERO, []
-        with rounding():
-            for wallet in wallets:
-                price = _price(wallet.asset, prices) or ZERO
-                margin += wallet.margin_balance * price
-                available += wallet.available * price
-                free = min(max(wallet.available, ZERO), wallet.balance)
-                held.append(Balance(wallet.asset, free, wallet.balance - free))
-        found = _valued(held, prices)
-        return FuturesBalance(found, _sum(found), margin, available)
+        found = _valued([wallet.as_balance() for wallet in funds.wallets], prices)
+        return FuturesBalance(found, _sum(found), funds.margin_balance, funds.available)
 
     async def get_account_balance(self) -> AccountBalance:
         """Both wallets."""
