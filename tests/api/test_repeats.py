@@ -21,6 +21,7 @@ from gridlab.api.idempotency import Repeats
 from gridlab.api.schemas import Candle
 from gridlab.app.facade import GridLab
 from gridlab.domain.market import Interval, Kline, Market
+from gridlab.exchange.base import Dated
 
 GRID = {
     "symbol": "ETHUSDT",
@@ -279,25 +280,25 @@ def test_candle_texts_are_the_candles(lab: GridLab) -> None:
 def test_a_slow_series_holds_up_no_other(lab: GridLab, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the live modes the engine may wait many seconds for a venue's answer."""
     texts, asked, answered = CandleTexts(lab), threading.Event(), threading.Event()
-    klines = GridLab.klines
+    klines = GridLab.dated_klines
 
-    def slow_for_ethereum(self: GridLab, symbol: str, *more: Any) -> tuple[Kline, ...]:
+    def slow_for_ethereum(self: GridLab, symbol: str, *more: Any) -> Dated[tuple[Kline, ...]]:
         if symbol == "ETHUSDT":
             asked.set()
             assert answered.wait(10)
         return klines(self, symbol, *more)
 
-    monkeypatch.setattr(GridLab, "klines", slow_for_ethereum)
+    monkeypatch.setattr(GridLab, "dated_klines", slow_for_ethereum)
     ask = partial(texts.array, interval=Interval.H1, limit=5, market=Market.SPOT)
     with ThreadPoolExecutor(2) as pool:
         try:
             slow = pool.submit(ask, "ETHUSDT")
             assert asked.wait(5)
-            assert pool.submit(ask, "BTCUSDT").result(5).startswith("[{")
+            assert pool.submit(ask, "BTCUSDT").result(5).text.startswith("[{")
             assert not slow.done()
         finally:
             answered.set()
-        assert slow.result(5).startswith("[{")
+        assert slow.result(5).text.startswith("[{")
 
 
 def test_series_that_are_kept_are_bounded(lab: GridLab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -320,7 +320,7 @@ def shown(desk: Desk, symbol: str) -> BotSnapshot:
     account = SimpleNamespace(balances=lambda market: (), positions=lambda: ())
     session = SimpleNamespace(
         mode=Mode.TESTNET, clock=desk.clock, speed=1.0, progress=None, account=account,
-        trader=desk.trader, prices=dict, health=dict,
+        trader=desk.trader, prices=dict, health=dict, agents={},
     )  # fmt: skip
     frame = Snapshot(0, Mode.TESTNET, EngineState.READY, 0, 0, 0, 1.0, None)
     return picture_of(cast(Session, session), frame).bots[symbol]
