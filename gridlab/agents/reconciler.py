@@ -136,6 +136,7 @@ class Reconciler:
                 if report is None and order.state is OrderState.OPEN:
                     unknown.append(order)
             if report is not None:
+                self._unknown_since_ms.get(bot.run, {}).pop(order.client_id, None)
                 for event in differences(order, report, trades):
                     self._post(bot.run, event)
         self._end_forgotten(bot, venue, unknown, trades, began_ms)

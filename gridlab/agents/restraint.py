@@ -56,7 +56,8 @@ class Restraint:
     ) -> Outcome:
         """Place the order, or the refusal that it would get.
 
-        A market order is nobody's vacant slot but the end of a grid, and is not held back.
+        A market order is nobody's vacant slot but the beginning or the end of a grid, and is not
+        held back.
         """
         side = request.side
         if request.type is not OrderType.MARKET and (words := self.words(clock.now_ms())):

@@ -116,6 +116,12 @@ class Shadow:
         self._waiting[trade.symbol] = deque([trade], maxlen=LONGEST_GAP)
         self._wake.set()
 
+    def forget(self, symbol: str) -> None:
+        """Take the next trade of `symbol` for the first: what came before it is not wanted."""
+        self._next_ids.pop(symbol, None)
+        self._waiting.pop(symbol, None)
+        self._reconnected.discard(symbol)
+
     def _on_gap(self, reason: str) -> None:
         """After a reconnection a lower id is no repeat: a test venue may have begun anew."""
         self._reconnected.update(self._next_ids)
@@ -135,8 +141,8 @@ class Shadow:
 
     async def _close_gap(self, symbol: str) -> None:
         """Read and print what is missing before the first waiting trade, then what waited."""
-        waiting = self._waiting[symbol]
-        while waiting:
+        waiting = self._waiting.get(symbol)
+        while waiting and self._waiting.get(symbol) is waiting:
             first_id, expected = waiting[0].trade_id, self._next_ids[symbol]
             if first_id <= expected:
                 trade = waiting.popleft()
@@ -149,8 +155,10 @@ class Shadow:
                 self._next_ids[symbol] = first_id
                 continue
             page = await self._history.agg_trades(symbol, expected, PAGE)
-            self._print_page(symbol, page, first_id)
-        del self._waiting[symbol]
+            if self._waiting.get(symbol) is waiting:  # it was not forgotten meanwhile
+                self._print_page(symbol, page, first_id)
+        if not self._waiting.get(symbol):
+            self._waiting.pop(symbol, None)
 
     def _print_page(self, symbol: str, page: Sequence[MarketTrade], before_id: int) -> None:
         """Print the missing trades of one answer; ids that the venue never gave are stepped over.

@@ -302,7 +302,13 @@ class Trader:
         venue = self.venue_of(bot)
         if not venue.unseen_horizon_ms:
             return await venue.place(request)  # in this process; asking it costs nothing
-        return await bot.restraint.send(request, venue.place, self.clock)
+
+        async def place(request: OrderRequest) -> Outcome:
+            if bot.is_stopping:  # it was told while this one waited for another's answer
+                return Rejected(RejectCode.NOT_SENT, "not sent: the grid is stopping")
+            return await venue.place(request)
+
+        return await bot.restraint.send(request, place, self.clock)
 
     def _digest(self, run: str, client_id: str, outcome: Outcome) -> None:
         now_ms = self.clock.now_ms()

@@ -27,8 +27,7 @@ class Sessions:
     Args:
         cache: of market data; shared with whoever else reads some.
         on_step: told whenever there may be something new to show.
-        budgets: those of another engine of this process. Two threads may book a request each at
-            once; what is not planned of the limits has room for that.
+        budgets: those of another engine of this process; by default its own.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from gridlab.clock import Clock
 from gridlab.data.cache_core import IntelligentCache
 from gridlab.data.rest import PublicRest
 from gridlab.domain.events import GridStarted
-from gridlab.domain.market import Market
+from gridlab.domain.market import Instrument, Market
 from gridlab.exchange.binance.endpoints import Endpoints
 from gridlab.exchange.binance.market_stream import MarketStream
 from gridlab.exchange.budgets import Budgets
@@ -69,12 +69,17 @@ def configured_symbols(config: Config, market: Market) -> tuple[str, ...]:
 
 def wanted_symbols(config: Config, market: Market, journal: Journal) -> tuple[str, ...]:
     """Symbols to follow from the start: the configured ones, and those that grids ever traded."""
-    traded = (
-        entry.event.spec.symbol
+    traded = traded_rules(market, journal)
+    return tuple(dict.fromkeys((*configured_symbols(config, market), *traded)))
+
+
+def traded_rules(market: Market, journal: Journal) -> dict[str, Instrument]:
+    """The symbols that grids ever traded, with the rules that the last of them began with."""
+    return {
+        entry.event.spec.symbol: entry.event.instrument
         for entry in journal.entries()
         if isinstance(entry.event, GridStarted) and entry.event.spec.market is market
-    )
-    return tuple(dict.fromkeys((*configured_symbols(config, market), *traded)))
+    }
 
 
 def listed(wanted: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:

@@ -64,6 +64,7 @@ class RejectCode:
     PERMISSION = "permission"
     POSITION_MODE = "position_mode"
     LIQUIDATION = "in_liquidation"
+    NOT_SENT = "not_sent"  # by ourselves; it never left this machine
 
 
 VenueEvent: TypeAlias = OrderAccepted | OrderFilled | OrderEnded

@@ -470,7 +470,8 @@ class PaperBook:
         for trade in stored.trades:
             self._stored_market(trade.symbol).trades.append(trade)
         for symbol, price in stored.prices.items():
-            self._stored_market(symbol).price = price
+            if symbol in self._markets:  # a price alone holds nothing
+                self._markets[symbol].price = price
         self._changes.remember_stored(stored.prices)
         self._amendments = max((rank % RANKS for rank in stored.ranks.values()), default=0)
         check_numbers(self._orders, self._markets)

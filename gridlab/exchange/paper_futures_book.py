@@ -27,6 +27,7 @@ from gridlab.exchange import paper_records, paper_settings
 from gridlab.exchange.base import Outcome
 from gridlab.exchange.paper_accounts import AccountModel
 from gridlab.exchange.paper_book import PaperBook
+from gridlab.exchange.paper_checks import check_market
 from gridlab.exchange.paper_figures import (
     ChangeReason,
     Income,
@@ -157,8 +158,9 @@ class FuturesBook(PaperBook):
         self._close_failing(time_ms)
 
     def add_instrument(self, instrument: Instrument) -> None:
-        super().add_instrument(instrument)
+        check_market(self.market, instrument)
         self._books.open_position(instrument, self._brackets.get(instrument.symbol))
+        super().add_instrument(instrument)
 
     def set_instrument(self, instrument: Instrument) -> None:
         super().set_instrument(instrument)

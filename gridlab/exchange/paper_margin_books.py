@@ -274,6 +274,8 @@ class MarginBooks:
         for symbol, values in account.positions.items():
             position = self.positions.get(symbol)
             if position is None:
+                if not values.quantity:
+                    continue  # its settings alone hold nothing
                 raise StorageError(
                     f"the venue's records hold a position on {symbol}, which is not among its "
                     "instruments; start with the same symbols"

@@ -71,10 +71,9 @@ class Ban:
             self._on_change(self._last)
 
     def recall(self, known: BanRecord) -> None:
-        """Obey a ban that an earlier process heard, but for no longer than the longest there is."""
-        until_ms = min(known.until_ms, self._clock.now_ms() + LONGEST_BAN_MS)
-        if until_ms > self._last.until_ms:
-            self._last = BanRecord(until_ms, known.length_ms)
+        """Obey a ban that an earlier process heard."""
+        if known.until_ms > self._last.until_ms:
+            self._last = known
 
 
 class Silence:

@@ -70,7 +70,7 @@ class Grid(State):
     def __init__(self, *, audit: bool = True) -> None:
         super().__init__()
         self.audit = audit
-        self._dead: OrderedDict[str, str] = OrderedDict()
+        self._dead: OrderedDict[str, tuple[str, frozenset[int]]] = OrderedDict()
         self._funding_ids: set[str] = set()
 
     # --- the one entrance -------------------------------------------------------------------------
@@ -103,7 +103,9 @@ class Grid(State):
             order = self.find(event.trade.client_id)
             if order is None:
                 client_id = event.trade.client_id
-                return client_id in self._dead or not self._gave(client_id)
+                if client_id in self._dead:
+                    return event.trade.trade_id not in self._dead[client_id][1]
+                return not self._gave(client_id)
             return event.trade.trade_id not in order.trades
         if isinstance(event, OrderAccepted):
             order = self.find(event.client_id)
@@ -194,15 +196,18 @@ class Grid(State):
             order.end(event.executed)
             order.reason = f"{event.status} by the venue"
             if event.status is VenueStatus.FORGOTTEN:
-                self._bury(order.client_id, event.status)
+                self._bury(order, event.status)
             self._settle(order, event.time_ms)
 
     def _filled(self, event: OrderFilled) -> None:
         trade = event.trade
         if trade.client_id in self._dead:
+            state, booked = self._dead[trade.client_id]
+            if trade.trade_id in booked:
+                return
             raise InvariantError(
                 f"trade {trade.trade_id} belongs to order {trade.client_id}, which the venue had "
-                f"{self._dead[trade.client_id]}; the grid halts"
+                f"{state}; the grid halts"
             )
         order = self._order_for(trade.client_id)
         if order is None or not order.book(trade):
@@ -258,7 +263,7 @@ class Grid(State):
         if not order.is_settled:
             return
         if order.state in (OrderState.REJECTED, OrderState.ABSENT):
-            self._bury(order.client_id, order.state)
+            self._bury(order, order.state)
         place = self._place_of(order.client_id)
         assert place is not None
         place.order = None
@@ -269,9 +274,9 @@ class Grid(State):
         if self.phase is Phase.STOPPING:
             stopping.try_finish(self, time_ms)
 
-    def _bury(self, client_id: str, state: str) -> None:
-        """Remember an order of which a later trade would be a contradiction."""
-        self._dead[client_id] = state
+    def _bury(self, order: Order, state: str) -> None:
+        """Remember an order of which a trade that is not booked would be a contradiction."""
+        self._dead[order.client_id] = state, frozenset(order.trades)
         while len(self._dead) > REMEMBERED_DEAD_ORDERS:
             self._dead.popitem(last=False)
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gridlab.app import live_session
 from gridlab.app.facade import GridLab
+from gridlab.domain.events import StopPolicy
 from gridlab.domain.market import Market
+from gridlab.domain.orders import Side
 from gridlab.domain.snapshot import BotStatus, Mode
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import NotFound
@@ -72,8 +76,62 @@ def test_a_start_that_was_killed_leaves_nothing_that_stops_the_next(tmp_path: Pa
     with running_twin(symbols=("BTCUSDT", SYMBOL), has_limits=False) as twin:
         shadow = shadow_of(tmp_path, twin)
         with GridLab(tmp_path / "data", **shadow) as lab:
-            assert lab._engine is not None and lab._engine.session is not None
-            lab._call(lab._engine.session.prepare(lab.default_spec(SYMBOL, Market.FUTURES)))
+            lab._call(prepared(lab, lab.default_spec(SYMBOL, Market.FUTURES)))
         with GridLab(tmp_path / "data", **shadow) as lab:
             assert not lab.snapshot.bots
             assert lab.start_grid(lab.default_spec(SYMBOL)).status is BotStatus.RUNNING
+
+
+def test_a_new_grid_meets_nothing_of_what_traded_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A symbol that was let go is taken up again at the price that it has by then."""
+    monkeypatch.setattr(live_session, "LET_GO_EVERY_MS", 100)
+    with running_twin(symbols=("BTCUSDT", SYMBOL), has_limits=False) as twin:
+        with GridLab(tmp_path / "data", **shadow_of(tmp_path, twin)) as lab:
+            spec = lab.default_spec(SYMBOL)
+            before = lab.start_grid(spec).price
+            lab.stop_grid(SYMBOL, StopPolicy.SELL)
+            wait_for(lambda: SYMBOL not in lab.symbols(), "it is let go")
+            for number in range(40):  # while nobody listens
+                twin.price(SYMBOL, before * Decimal("0.9") - number, Market.SPOT)
+            now = (before * Decimal("1.002")).quantize(Decimal("0.01"))
+            twin.price(SYMBOL, now, Market.SPOT)
+            told = len(lab.fills(SYMBOL))
+            lab.start_grid(spec)
+            twin.price(SYMBOL, now - 1, Market.SPOT)
+            wait_for(lambda: lab.snapshot.bots[SYMBOL].price == now - 1, "the next trade")
+            (bought,) = [trade for _, trade in lab.fills(SYMBOL)[told:]]
+            assert (bought.side, bought.price) == (Side.BUY, now)
+
+
+def test_a_symbol_that_the_market_lists_no_more_halts_its_bot_only(tmp_path: Path) -> None:
+    names = ("BTCUSDT", SYMBOL)
+    with running_twin(symbols=names, has_limits=False) as twin:
+        shadow = shadow_of(tmp_path, twin)
+        with GridLab(tmp_path / "data", **shadow) as lab:
+            for symbol in names:
+                lab.start_grid(lab.default_spec(symbol))
+            lab._call(prepared(lab, lab.default_spec(SYMBOL, Market.FUTURES)))
+        twin.control("/delist", {"venue": "spot", "symbol": SYMBOL})
+        twin.control("/delist", {"venue": "fut", "symbol": SYMBOL})
+        with GridLab(tmp_path / "data", **shadow) as lab:
+            bots = lab.snapshot.bots
+            assert bots["BTCUSDT"].status is BotStatus.RUNNING
+            assert bots[SYMBOL].status is BotStatus.ERROR
+            assert f"{SYMBOL} is not listed on spot any more" in bots[SYMBOL].reason
+            with pytest.raises(NotFound):
+                lab.start_grid(lab.default_spec(SYMBOL, Market.FUTURES))
+
+
+def prepared(lab: GridLab, spec: GridSpec) -> Coroutine[Any, Any, None]:
+    """What a start does before its grid is journalled."""
+    assert lab._engine is not None and lab._engine.session is not None
+    return lab._engine.session.prepare(spec)
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < end, f"it did not happen in time: {what}"
+        time.sleep(0.02)

@@ -30,7 +30,7 @@ from gridlab.exchange.binance.futures import BinanceFutures
 from gridlab.exchange.binance.public import BinancePublic
 from gridlab.exchange.binance.signing import sign_ws
 from gridlab.exchange.binance.spot import BinanceSpot
-from gridlab.exchange.binance.transport import NOT_SENT, PublicTransport, SignedTransport
+from gridlab.exchange.binance.transport import PublicTransport, SignedTransport
 from gridlab.exchange.budgets import Budgets
 
 D = Decimal
@@ -121,7 +121,8 @@ def test_a_value_that_would_be_signed_otherwise_than_sent_is_refused_before() ->
     async def work(venue: ScriptedVenue, spot: BinanceSpot) -> None:
         for outcome in (await spot.place(request("a:b/c")), await spot.cancel("BTCUSDT", "a:b/c")):
             assert isinstance(outcome, Rejected)
-            assert (outcome.code, "percent-encoding" in outcome.reason) == (NOT_SENT, True)
+            assert outcome.code == RejectCode.NOT_SENT
+            assert "percent-encoding" in outcome.reason
         assert venue.of(PLACE) == venue.of(CANCEL) == []
 
     run(work)
@@ -321,7 +322,7 @@ def test_without_a_sure_time_nothing_signed_leaves() -> None:
         venue.tell("GET /api/v3/time", Told({"code": -1000, "msg": "x"}, 500))
         outcome = await spot.place(request())
         assert isinstance(outcome, Rejected)
-        assert outcome.code == NOT_SENT
+        assert outcome.code == RejectCode.NOT_SENT
         with pytest.raises(ExchangeUnavailable):
             await spot.balances()
         assert all(asked.path.endswith("/time") for asked in venue.asked)
@@ -344,7 +345,7 @@ def test_a_ban_silences_everything_on_the_address() -> None:
         count = len(venue.asked)
         outcome = await spot.place(request())
         assert isinstance(outcome, Rejected)
-        assert outcome.code == NOT_SENT
+        assert outcome.code == RejectCode.NOT_SENT
         assert "silence" in outcome.reason
         assert isinstance(await spot.cancel("BTCUSDT", "x"), Rejected)
         futures = BinanceFutures(spot.transport)
@@ -428,12 +429,30 @@ def test_refused_keys_stop_all_orders_and_not_the_reads() -> None:
         refused = Told({"code": -2015, "msg": "Invalid API-key, IP, or permissions."}, 401)
         venue.tell(PLACE, refused)
         venue.tell(QUERY, Told(order_answer("x")))
+        codes = []
         for _ in range(5):
             outcome = await spot.place(request())
             assert isinstance(outcome, Rejected)
-            assert outcome.code == RejectCode.PERMISSION
+            codes.append(outcome.code)
+        assert codes == [RejectCode.PERMISSION, *[RejectCode.NOT_SENT] * 4]
         assert len(venue.of(PLACE)) == 1
         assert await spot.query("BTCUSDT", "x") is not None
+        venue.tell(PLACE, Told(order_answer("gl-a1-x-0-1", status="FILLED")))
+        sale = request("gl-a1-x-0-1", None, side=Side.SELL)
+        assert isinstance(await spot.place(sale), Accepted), "a grid's last sale is tried"
+        assert not spot.transport.keys_refused(Market.SPOT)
+
+    run(work)
+
+
+def test_a_cancel_that_is_taken_shows_that_the_keys_are_good() -> None:
+    async def work(venue: ScriptedVenue, spot: BinanceSpot) -> None:
+        venue.tell(PLACE, Told({"code": -2015, "msg": "Invalid API-key."}, 401))
+        assert isinstance(await spot.place(request()), Rejected)
+        assert spot.transport.keys_refused(Market.SPOT)
+        venue.tell(CANCEL, Told(order_answer("gl-a1-0-1-0", status="CANCELED")))
+        assert isinstance(await spot.cancel("BTCUSDT", "gl-a1-0-1-0"), Accepted)
+        assert not spot.transport.keys_refused(Market.SPOT)
 
     run(work)
 
@@ -518,7 +537,7 @@ def test_a_waiting_order_can_be_taken_back_and_never_leaves() -> None:
         results = dict(zip(tasks, await asyncio.gather(*tasks.values()), strict=True))
         withdrawn = results[names[-1]]
         assert isinstance(withdrawn, Rejected)
-        assert withdrawn.code == NOT_SENT
+        assert withdrawn.code == RejectCode.NOT_SENT
         sent = {asked.params["newClientOrderId"] for asked in venue.of(PLACE)}
         assert sent == set(names[:-1])
         assert venue.of(CANCEL) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from test_trader import CLOCK, Desk, Venue, spec
 
 from gridlab.domain.events import OrderEnded, OrderFilled, StopPolicy
 from gridlab.domain.orders import ClientId, OrderReport, Side, VenueStatus
+from gridlab.errors import ExchangeUnavailable
 from gridlab.exchange.base import VenueEvent
 from gridlab.exchange.paper import PaperExchange
 from gridlab.grid.lifecycle import Order
@@ -121,7 +123,15 @@ def test_its_trades_are_booked_first() -> None:
         await read(desk)
         (ended,) = endings(desk, order.client_id)
         assert ended.executed == Decimal("0.4")
-        assert not desk.trader.bot("AUSDT").halted
+        await desk.end()
+        again = Desk(venue, journal=desk.journal)
+        again.clock.advance_to(desk.clock.now_ms())
+        await again.start()
+        await read(again)
+        bot = again.trader.bot("AUSDT")
+        assert not bot.halted, "a start reads the run's trades once more, these among them"
+        assert bot.grid.trade_count == desk.trader.bot("AUSDT").grid.trade_count
+        await again.end()
 
     play(story)
 
@@ -140,6 +150,38 @@ def test_an_order_that_is_found_again_is_not_ended() -> None:
             await read(desk)
             venue.open_orders = original  # type: ignore[method-assign]
             await read(desk)
+        assert not endings(desk, order.client_id)
+
+    play(story)
+
+
+def test_one_reading_that_found_it_counts_although_it_broke_off_after_that() -> None:
+    async def story(desk: Desk, venue: Forgetful) -> None:
+        order = nearest_buy(desk)
+        await venue.forget(desk, order.client_id)
+        await read(desk)
+        venue.forgotten.discard(order.client_id)
+        original, asked = venue.query, list[str]()
+
+        async def query(symbol: str, client_id: str) -> OrderReport | None:
+            if asked:
+                raise ExchangeUnavailable("no answer")
+            found = await original(symbol, client_id)
+            if client_id == order.client_id and found is not None:
+                asked.append(client_id)
+                return replace(found, status=VenueStatus.NEW)
+            return found
+
+        async def hidden(symbol: str) -> tuple[OrderReport, ...]:
+            return ()
+
+        venue.query, venue.open_orders = query, hidden  # type: ignore[method-assign]
+        with contextlib.suppress(ExchangeUnavailable):
+            await read(desk)
+        assert asked
+        del venue.query, venue.open_orders  # type: ignore[method-assign]
+        venue.forgotten.add(order.client_id)
+        await read(desk, 1_000)
         assert not endings(desk, order.client_id)
 
     play(story)

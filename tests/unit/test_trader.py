@@ -326,6 +326,34 @@ def shown(desk: Desk, symbol: str) -> BotSnapshot:
     return picture_of(cast(Session, session), frame).bots[symbol]
 
 
+def test_what_waits_for_anothers_answer_does_not_leave_after_a_stop() -> None:
+    """The first order asks whether there are funds again; the user stops while it asks."""
+    venue = Venue(CLOCK, "AUSDT", horizon_ms=15_000)
+    desk = Desk(venue)
+
+    async def story() -> None:
+        venue.refuse = lambda request: (
+            Rejected(RejectCode.INSUFFICIENT_BALANCE, "no") if request.price else None
+        )
+        bot = desk.trader.start_grid(spec("AUSDT", levels=20), rules("AUSDT"), Decimal(100))
+        await desk.settle()
+        venue.refuse = lambda request: None
+        before = len(venue.placed)
+        desk.clock.advance_to(desk.clock.now_ms() + 60_000)
+        desk.trader.replan("AUSDT", Decimal(100))
+        while len(venue.placed) == before:
+            await asyncio.sleep(0)
+        desk.trader.stop_grid("AUSDT", "by hand", StopPolicy.KEEP)
+        desk.trader.turn()
+        await desk.settle()
+        asked = Counter(request.side for request in venue.placed[before:])
+        assert all(count == 1 for count in asked.values()), asked
+        assert bot.is_over
+        assert await venue.open_orders("AUSDT") == ()
+
+    play(desk, [], story)
+
+
 def test_a_closed_market_is_left_alone_for_hours_and_the_bot_says_so() -> None:
     venue = Venue(CLOCK, "AUSDT", horizon_ms=15_000)
     desk = Desk(venue)

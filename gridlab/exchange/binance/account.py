@@ -42,7 +42,6 @@ from gridlab.exchange.binance.public import (
 )
 from gridlab.exchange.binance.routes import ACCOUNT, Signed
 from gridlab.exchange.binance.transport import (
-    NOT_SENT,
     Change,
     Done,
     SignedTransport,
@@ -296,12 +295,13 @@ class BinanceAccount(ABC):
 
     async def _place(self, request: OrderRequest) -> Outcome:
         refused = self._transport.keys_refused(self.market)
-        if refused:
-            return Rejected(RejectCode.PERMISSION, f"not sent: {refused}")
+        # Whether a grid's last sale is taken is for the venue to say: it is not tried twice.
+        if refused and request.type is not OrderType.MARKET:
+            return Rejected(RejectCode.NOT_SENT, f"not sent: {refused}")
         try:
             await self._orders.enter(request.client_id, self._urgency(request))
         except NotSent as error:
-            return Rejected(NOT_SENT, f"not sent: {error}")
+            return Rejected(RejectCode.NOT_SENT, f"not sent: {error}")
         try:
             params = {
                 "symbol": request.symbol,

@@ -29,7 +29,7 @@ from gridlab.exchange.binance.routes import (
     START_LISTEN_KEY,
     SYMBOL_CONFIG,
 )
-from gridlab.exchange.binance.transport import NOT_SENT, Change, Done, SignedTransport
+from gridlab.exchange.binance.transport import Change, Done, SignedTransport
 from gridlab.exchange.silence import Silence
 from gridlab.money import ZERO, text
 
@@ -40,7 +40,7 @@ KEPT_MS = 89 * DAY_MS
 SETTINGS_MS = 60_000
 
 #: Refusals that say nothing about the setting: asked again later, it may well be taken.
-_PASSING = (NOT_SENT, "-1003", "-1008", "-1016", "403", "503", RejectCode.CLOCK)
+_PASSING = (RejectCode.NOT_SENT, "-1003", "-1008", "-1016", "403", "503", RejectCode.CLOCK)
 _MARGIN_NAMES = {MarginType.CROSSED: "CROSSED", MarginType.ISOLATED: "ISOLATED"}
 
 

@@ -23,7 +23,7 @@ from gridlab.clock import Clock, monotonic_s
 from gridlab.domain.market import Market
 from gridlab.domain.snapshot import Mode
 from gridlab.errors import ExchangeUnavailable, InvalidConfig, InvalidInput
-from gridlab.exchange.base import Rejected, Unknown
+from gridlab.exchange.base import RejectCode, Rejected, Unknown
 from gridlab.exchange.binance import codes
 from gridlab.exchange.binance.client import Answer, Client
 from gridlab.exchange.binance.clock_offset import TOLERANCE_MS, ServerClock
@@ -53,8 +53,6 @@ READ_AGAIN_S = 6.0
 #: in a row, and at most for the second; reads may find out why.
 KEYS_REFUSED_MS = 60_000
 LONGEST_KEYS_REFUSED_MS = 3_600_000
-#: `Rejected.code` of a change that never left this machine.
-NOT_SENT = "not_sent"
 
 
 class VenueRefused(ExchangeUnavailable):
@@ -393,11 +391,11 @@ class SignedTransport(PublicTransport):
         try:
             answer, reaction = await self._exchange(route, params, gate)
         except (_Unsent, InvalidInput) as error:
-            return Rejected(NOT_SENT, f"not sent: {error}")
+            return Rejected(RejectCode.NOT_SENT, f"not sent: {error}")
         if isinstance(answer, _NoAnswer):
             return Unknown(f"{route} gave no answer: {answer.reason}")
         if reaction is None or reaction.meaning is Meaning.ACCEPTED:
-            if is_placement:
+            if isinstance(route, Signed):
                 self._refused.pop(route.market, None)
             return Done(answer.payload)
         if reaction.action is Action.STOP_ALL:

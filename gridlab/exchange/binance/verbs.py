@@ -309,7 +309,7 @@ async def _cancel(account: BinanceAccount, symbol: str, order_id: int | str) -> 
     try:
         report = await account.find_order(symbol, _number(order_id))
     except ExchangeUnavailable as error:
-        return Rejected("not_sent", f"not sent: {error}")
+        return Rejected(RejectCode.NOT_SENT, f"not sent: {error}")
     if report is None:
         return Rejected(RejectCode.NOT_OPEN, f"the venue knows no order {order_id} on {symbol}")
     return await account.cancel_by_number(symbol, report.order_id, report.client_id)
