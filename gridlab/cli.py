@@ -279,7 +279,7 @@ def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     fetch.add_argument("--end", type=_moment, default=None, help="exclusive (now)")
     fetch.add_argument("--market", choices=["spot", "futures"], default="spot")
     fetch.add_argument("--base-url", default=None, help="another address than the exchange's own")
-    fetch.set_defaults(work=_data("run_fetch"))
+    fetch.set_defaults(work=_fetch)
     listing = verbs.add_parser("list", help="what is recorded and stored")
     listing.set_defaults(work=_data("run_list"))
     check = verbs.add_parser("verify", help="check every file: hashes, order, gaps")
@@ -303,6 +303,17 @@ def _moment(text: str) -> int:
     from gridlab.data.command import moment
 
     return moment(text)
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    """Under a ban nothing is asked: it is told to the address that a bot trades from."""
+    from gridlab.app.ban_file import remembering_budgets
+    from gridlab.app.settings import default_data_dir
+    from gridlab.clock import SystemClock
+    from gridlab.data.command import run_fetch
+
+    clock = SystemClock()
+    return run_fetch(options, clock, remembering_budgets(default_data_dir(), clock))
 
 
 def _data(verb: str) -> Callable[[argparse.Namespace], int]:

@@ -22,6 +22,7 @@ from gridlab.data.download import Fetched, Progress, fetch
 from gridlab.data.history import History
 from gridlab.domain.market import Interval, Market
 from gridlab.errors import StorageError
+from gridlab.exchange.budgets import Budgets
 
 _MS_PER_S = 1000
 #: Without bars, a line each time another tenth is done.
@@ -50,17 +51,20 @@ def moment(text: str) -> int:
     return round(aware.timestamp() * _MS_PER_S)
 
 
-def run_fetch(options: argparse.Namespace, clock: Clock | None = None) -> int:
+def run_fetch(
+    options: argparse.Namespace, clock: Clock | None = None, budgets: Budgets | None = None
+) -> int:
     """Top up the history by what it lacks; prints a line for each symbol.
 
     Args:
         options: symbol (list), interval, start, end (None for now), market, folder (None for the
             default), base_url (None for the exchange's own).
+        budgets: what is known of bans and limits; nothing by default.
     """
     history = History(options.folder or default_folder())
     clock = clock or SystemClock()
     try:
-        results = asyncio.run(_fetch(history, options, clock))
+        results = asyncio.run(_fetch(history, options, clock, budgets))
     except KeyboardInterrupt:
         print("stopped; run the same command again to go on", file=sys.stderr)
         return 130
@@ -119,13 +123,17 @@ def run_verify(options: argparse.Namespace) -> int:
 
 
 async def _fetch(
-    history: History, options: argparse.Namespace, clock: Clock
+    history: History, options: argparse.Namespace, clock: Clock, budgets: Budgets | None
 ) -> tuple[Fetched, ...]:
-    from gridlab.data.rest import PublicRest  # a second's import that list and verify don't need
+    # A second's import that list and verify don't need.
+    from gridlab.data.rest import DEFAULT_URLS, PublicRest
 
+    market = Market(options.market)
+    address = options.base_url or DEFAULT_URLS[market]
+    budget = None if budgets is None else budgets.weight(market, address)
     end_ms = clock.now_ms() if options.end is None else options.end
     with _shown() as show:
-        async with PublicRest(options.base_url, Market(options.market), clock=clock) as rest:
+        async with PublicRest(address, market, clock=clock, weight_budget=budget) as rest:
             return await fetch(
                 history,
                 rest,

@@ -17,6 +17,9 @@ import httpx
 import pytest
 from klines_server import Fault, KlinesServer, SkippingClock, without
 
+from gridlab.app.ban_file import remembering_budgets
+from gridlab.cli import main
+from gridlab.clock import SystemClock
 from gridlab.data import command
 from gridlab.data.catalog import load
 from gridlab.data.download import Fetched, Progress, chunks, fetch
@@ -231,6 +234,23 @@ def test_fetch_list_and_verify_as_commands(
     assert "NOPEUSDT: " in capsys.readouterr().err
     monkeypatch.setenv("GRIDLAB_DATA_DIR", str(tmp_path))
     assert command.default_folder() == tmp_path / "history"
+
+
+def test_a_fetch_asks_nothing_during_a_ban_that_a_bot_was_told_of(
+    server: KlinesServer,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GRIDLAB_DATA_DIR", str(tmp_path))
+    clock = SystemClock()
+    told = remembering_budgets(tmp_path, clock).silence(server.url)
+    told.ban(clock.now_ms() + 3_600_000)
+    arguments = ["data", "fetch", "--symbol", "BTCUSDT", "--start", "2026-03-01"]
+    arguments += ["--end", "2026-03-02", "--base-url", server.url]
+    assert main(arguments) == 1
+    assert "banned this address" in capsys.readouterr().err
+    assert not server.asked
 
 
 def test_dates_of_the_command() -> None:
