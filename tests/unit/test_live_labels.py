@@ -176,3 +176,10 @@ def test_a_symbol_that_nobody_watches_is_valid() -> None:
         assert (late["age_ms"], late["stale"]) == (20_000, True)
 
     played(story)
+
+
+def test_a_market_that_the_engine_lacks_has_no_tickers() -> None:
+    async def story(stage: Stage) -> None:
+        assert (await stage.get("/api/market_data?market_type=futures")).json == []
+
+    played(story)
