@@ -24,6 +24,7 @@ from gridlab.agents.pair_filters import (
     checks_of,
     normalised,
 )
+from gridlab.data.cache_policy import STATS_24H
 from gridlab.domain.market import Instrument, Interval, Market
 from gridlab.errors import ExchangeUnavailable, InvalidInput, NotFound
 from gridlab.money import ZERO
@@ -48,7 +49,7 @@ async def overview(agent: DataAgent, wanted: Collection[str] = ()) -> tuple[Sigh
     try:
         async with asyncio.timeout(OVERVIEW_WITHIN_S):
             rules = (await agent.instruments()).value
-            tickers = (await agent.tickers()).value
+            tickers = (await agent.tickers(STATS_24H)).value
             quotes = (await agent.best_quotes()).value
     except TimeoutError:
         raise ExchangeUnavailable(
