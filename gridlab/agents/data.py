@@ -14,6 +14,7 @@ from decimal import Decimal
 from itertools import chain
 from typing import Protocol, TypeVar
 
+from gridlab.clock import Clock
 from gridlab.data import weights
 from gridlab.data.cache_core import IntelligentCache
 from gridlab.data.cache_policy import (
@@ -107,6 +108,11 @@ class DataAgent:
     def market(self) -> Market:
         """The market that it speaks of."""
         return self._market
+
+    @property
+    def clock(self) -> Clock:
+        """The cache's, by which ages are counted."""
+        return self._clock
 
     async def ticker(self, symbol: str) -> Cached[Ticker]:
         """The symbol's 24 h window; raises `NotFound` and `ExchangeUnavailable`."""

@@ -142,9 +142,14 @@ class Client(AiVerbs):
         """Every bot with its open orders, books and vacancies, under `executions`."""
         return self._get("/api/trading/executions")
 
-    def pair_table(self, market_type: str = "spot") -> Json:
-        """Every symbol against the filters of pair selection."""
-        return _mapping(self._get_any("/api/pairs", {"market_type": market_type}), "GET /api/pairs")
+    def pair_table(self, market_type: str = "spot", limit: int = 500) -> Json:
+        """Symbols against the filters of pair selection; `left_out` counts those above `limit`.
+
+        Raises:
+            NotFound: the engine has no such market.
+        """
+        query = {"market_type": market_type, "limit": str(limit)}
+        return _mapping(self._get_any("/api/pairs", query), "GET /api/pairs")
 
     def pairs(self) -> list[Json]:
         """The symbols that bots trade, with their prices."""

@@ -95,7 +95,12 @@ class PairRowShape(Shape):
 
 
 class PairSelection(Stamp):
-    """`/api/pairs`, those that passed by rank, then those that did not.
+    """`/api/pairs`: those that passed by rank, then those that failed, then the others by volume.
+
+    The others were out before they were looked at closely. `left_out` counts the symbols behind
+    the last of `pairs`: above the query's `limit`, or beyond what fits into an answer; `chosen`
+    names all that were chosen. `absent` are preferred symbols that the market does not have.
+    The stamp is as old as the oldest fact.
 
     `unknown_facts` says what becomes of a symbol of which a fact is not known: `skip` lets it pass,
     as a replay must, `fail` blocks it.
@@ -105,6 +110,8 @@ class PairSelection(Stamp):
     max_pairs: int
     unknown_facts: str
     chosen: list[str]
+    absent: list[str]
+    left_out: int
     pairs: list[PairRowShape]
 
 
