@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
+from gridlab.api.errors import language
+from gridlab.api.pair_words import translate_reason
 from gridlab.api.requests import PairsQuery
 from gridlab.api.schemas.pairs import PairRowShape, PairSelection
 from gridlab.api.wire import answer, fitting, read_query, stamp_of
@@ -21,8 +23,12 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
 
 
 def _table(lab: GridLab, market: Market, limit: int) -> PairSelection:
-    table = lab.pair_table(market)
-    rows = fitting(PairRowShape.of(row) for row in table.rows[:limit])
+    table, tongue = lab.pair_table(market), language()
+
+    def say(text: str) -> str:
+        return translate_reason(text, tongue)
+
+    rows = fitting(PairRowShape.of(row, say) for row in table.rows[:limit])
     return PairSelection(
         market_type=market.value,
         max_pairs=table.max_pairs,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -59,14 +59,14 @@ class CheckShape(Shape):
     note: str | None
 
     @classmethod
-    def of(cls, check: AnyCheck) -> CheckShape:
+    def of(cls, check: AnyCheck, say: Callable[[str], str] = str) -> CheckShape:
         return cls(
             filter=check.filter,
             verdict=str(check.verdict),
             value=_number(check.value),
             limit=_number(check.limit),
             missing=_number(check.missing),
-            note=check.note or None,
+            note=say(check.note) or None,
         )
 
 
@@ -82,15 +82,16 @@ class PairRowShape(Shape):
     checks: list[CheckShape]
 
     @classmethod
-    def of(cls, row: AnyRow) -> PairRowShape:
+    def of(cls, row: AnyRow, say: Callable[[str], str] = str) -> PairRowShape:
+        """The shape of `row`, its reasons in the words of `say`."""
         return cls(
             symbol=row.symbol,
             market_type=str(row.market),
             chosen=row.chosen,
             rank=row.rank,
             score=_number(row.score),
-            reason=row.reason,
-            checks=[CheckShape.of(check) for check in row.checks],
+            reason=say(row.reason),
+            checks=[CheckShape.of(check, say) for check in row.checks],
         )
 
 
