@@ -133,8 +133,16 @@ class Client(AiVerbs):
             NotFound: no such symbol.
             InvalidConfig: the interval, limit or market is not one that the server knows.
         """
+        return _rows(self.dated_klines(symbol, interval, limit, market_type), "data")
+
+    def dated_klines(
+        self, symbol: str, interval: str = "1h", limit: int = 100, market_type: str = "spot"
+    ) -> Json:
+        """`klines` under `data`, beside the stamp of their age; raises as it does."""
         query = {"interval": interval, "limit": str(limit), "market_type": market_type}
-        return _rows(self._get_any(f"/api/klines/{symbol}", query), "data")
+        answer = _mapping(self._get_any(f"/api/klines/{symbol}", query), "GET /api/klines")
+        _rows(answer, "data")
+        return answer
 
     # -- the bots
 
