@@ -33,7 +33,7 @@ _SENTENCES: Final = sentences(
         "passes at rank {rank}, and only {count} are wanted",
         "aprovado na posição {rank}, e só {count} são desejados",
     ),
-    ("{filters} failed before", "{filters} já havia reprovado"),
+    ("{filters} failed before", "reprovado antes em {filters}"),
     (
         "{count} symbols of more volume were",
         "{count} símbolos de maior volume foram examinados antes",
