@@ -14,6 +14,7 @@ from decimal import Decimal
 from itertools import chain
 from typing import Protocol, TypeVar
 
+from gridlab.clock import Clock
 from gridlab.data import weights
 from gridlab.data.cache_core import IntelligentCache
 from gridlab.data.cache_policy import (
@@ -21,8 +22,8 @@ from gridlab.data.cache_policy import (
     BOOK_VALUE,
     EXCHANGE_INFO,
     OPEN_INTEREST,
-    STATS_24H,
     TICKER,
+    Kind,
     candles,
     open_candle,
 )
@@ -50,6 +51,11 @@ class Upstream(Protocol):
 
     @property
     def market(self) -> Market: ...
+
+    @property
+    def base_url(self) -> str:
+        """Its address; what two addresses answer is never the same."""
+        ...
 
     async def ticker(self, symbol: str) -> Ticker:
         """The 24 h window of one symbol."""
@@ -83,7 +89,7 @@ class DataAgent:
 
     Args:
         source: asked only when the cache has nothing fresh enough.
-        cache: may be shared with other agents; keys carry the market.
+        cache: may be shared with other agents; keys carry the market and the address.
 
     Attributes:
         beat_ms: the last sign of life of `run`, by the cache's clock.
@@ -93,6 +99,8 @@ class DataAgent:
         self._source = source
         self._cache = cache
         self._market = source.market
+        # One cache may serve agents of several venues, such as the exchange and its testnet.
+        self._place = f"{source.market}:{source.base_url}"
         self._clock = cache.clock
         self.beat_ms = self._clock.now_ms()
 
@@ -101,6 +109,11 @@ class DataAgent:
         """The market that it speaks of."""
         return self._market
 
+    @property
+    def clock(self) -> Clock:
+        """The cache's, by which ages are counted."""
+        return self._clock
+
     async def ticker(self, symbol: str) -> Cached[Ticker]:
         """The symbol's 24 h window; raises `NotFound` and `ExchangeUnavailable`."""
 
@@ -108,16 +121,21 @@ class DataAgent:
             return await self._source.ticker(symbol)
 
         kind = TICKER.costing(weights.TICKER[self._market])
-        return await self._cache.fetch(f"ticker:{self._market}:{symbol}", kind, load)
+        return await self._cache.fetch(f"ticker:{self._place}:{symbol}", kind, load)
 
-    async def tickers(self) -> Cached[Mapping[str, Ticker]]:
-        """Every symbol's 24 h window, by symbol; raises `ExchangeUnavailable`."""
+    async def tickers(self, kind: Kind = TICKER) -> Cached[Mapping[str, Ticker]]:
+        """Every symbol's 24 h window, by symbol; raises `ExchangeUnavailable`.
+
+        Args:
+            kind: how old they may be: as one symbol's, or by STATS_24H where volumes are meant.
+        """
 
         async def load() -> Mapping[str, Ticker]:
             return {ticker.symbol: ticker for ticker in await self._source.tickers()}
 
-        kind = STATS_24H.costing(weights.ALL_TICKERS[self._market])
-        return await self._cache.fetch(f"tickers:{self._market}", kind, load)
+        key = f"tickers:{self._place}:{kind.name}"
+        kind = kind.costing(weights.ALL_TICKERS[self._market])
+        return await self._cache.fetch(key, kind, load)
 
     async def klines(
         self, symbol: str, interval: Interval, limit: int = 100
@@ -143,7 +161,7 @@ class DataAgent:
         async def load() -> tuple[Kline, ...]:
             return await self._source.klines(symbol, interval, limit)
 
-        key = f"klines:{self._market}:{symbol}:{interval}:{limit}"
+        key = f"klines:{self._place}:{symbol}:{interval}:{limit}"
         kind = open_candle(interval).costing(weights.candles(self._market, limit))
         return await self._cache.fetch(key, kind, load)
 
@@ -174,7 +192,7 @@ class DataAgent:
         async def load() -> tuple[Kline, ...]:
             return await self._source.klines(symbol, interval, PAGE, end_ms=end_ms)
 
-        key = f"klines:{self._market}:{symbol}:{interval}:before:{end_ms}"
+        key = f"klines:{self._place}:{symbol}:{interval}:before:{end_ms}"
         kind = candles(interval, end_ms, self._clock.now_ms())
         kind = kind.costing(weights.candles(self._market, PAGE))
         return (await self._cache.fetch(key, kind, load)).value
@@ -191,7 +209,7 @@ class DataAgent:
             return {rules.symbol: rules for rules in await self._source.instruments()}
 
         kind = EXCHANGE_INFO.costing(weights.EXCHANGE_INFO[self._market])
-        return await self._cache.fetch(f"instruments:{self._market}", kind, load)
+        return await self._cache.fetch(f"instruments:{self._place}", kind, load)
 
     async def best_quotes(self) -> Cached[Mapping[str, BestQuote]]:
         """Every symbol's best bid and ask, by symbol; raises `ExchangeUnavailable`."""
@@ -200,7 +218,7 @@ class DataAgent:
             return {quote.symbol: quote for quote in await self._source.best_quotes()}
 
         kind = BEST_QUOTES.costing(weights.BEST_QUOTES[self._market])
-        return await self._cache.fetch(f"quotes:{self._market}", kind, load)
+        return await self._cache.fetch(f"quotes:{self._place}", kind, load)
 
     async def order_book(self, symbol: str) -> Cached[OrderBook]:
         """The best 500 levels of each side; raises `NotFound`, `ExchangeUnavailable`."""
@@ -209,7 +227,7 @@ class DataAgent:
             return await self._source.order_book(symbol)
 
         kind = BOOK_VALUE.costing(weights.ORDER_BOOK[self._market])
-        return await self._cache.fetch(f"book:{self._market}:{symbol}", kind, load)
+        return await self._cache.fetch(f"book:{self._place}:{symbol}", kind, load)
 
     async def open_interest(self, symbol: str) -> Cached[Decimal]:
         """Open contracts, base units, of a futures symbol; raises as `order_book`."""
@@ -217,12 +235,12 @@ class DataAgent:
         async def load() -> Decimal:
             return await self._source.open_interest(symbol)
 
-        key = f"open_interest:{self._market}:{symbol}"
+        key = f"open_interest:{self._place}:{symbol}"
         return await self._cache.fetch(key, OPEN_INTEREST, load)
 
     def rules_changed(self) -> None:
         """Forget the rules, as after a refusal that says they are not what they were."""
-        self._cache.invalidate(f"instruments:{self._market}")
+        self._cache.invalidate(f"instruments:{self._place}")
 
     async def run(self) -> None:
         """Renew ahead of expected readers, and show life, until cancelled."""

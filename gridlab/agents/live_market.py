@@ -181,7 +181,12 @@ class LiveMarket:
         return self.dated_tickers(market, [symbol]).value[0]
 
     def dated_tickers(self, market: Market, symbols: Sequence[str]) -> Dated[tuple[Ticker, ...]]:
-        """The windows in the order asked, as old as the oldest of them; raises as `ticker`."""
+        """The windows in the order asked, as old as the oldest of them; raises as `ticker`.
+
+        Nothing is asked of anybody where no symbol is, so a market that is not here has none.
+        """
+        if not symbols:
+            return Dated((), 0, False)
         agent = self._agent(market)
 
         async def ask() -> Dated[tuple[Ticker, ...]]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from gridlab.agents.pair_filters import PairFacts
+from gridlab.agents.pair_filters import PairFacts, shown
 from gridlab.domain.market import BestQuote, Interval, Kline, Market, OrderBook, Ticker
 from gridlab.errors import Conflict, InvalidInput
 from gridlab.exchange.base import MarketData
@@ -34,6 +34,7 @@ ATR_HOURS, ADX_HOURS = HOURS_A_DAY + 1, 2 * DEFAULT_PERIOD
 STEP = Decimal("0.0001")
 #: A spread of one tick may be a millionth of the price.
 SPREAD_STEP = Decimal("0.000001")
+CENT = Decimal("0.01")
 #: How far from the middle of the book a level still counts as its depth.
 NEAR_FRACTION = Decimal("0.01")
 
@@ -48,6 +49,9 @@ class Sight:
         contracts: open interest of a futures symbol, base units.
         why_unknown: fact -> why what it needs is None, for people.
         not_looked_at: why the costly ones were not asked for; empty when they were.
+        asked_ms: when the oldest of it was asked for, by the clock of the cache; None in a
+            recording, whose present is now.
+        is_stale: whether some of it is older than its kind may be.
     """
 
     ticker: Ticker
@@ -59,6 +63,8 @@ class Sight:
     contracts: Decimal | None = None
     why_unknown: Mapping[str, str] = field(default_factory=dict)
     not_looked_at: str = ""
+    asked_ms: int | None = None
+    is_stale: bool = False
 
     @property
     def symbol(self) -> str:
@@ -91,7 +97,8 @@ def facts_of(sight: Sight, sentiment: Decimal | None = None) -> PairFacts:
       the limit is one for 24 h: an hour's range is some five times smaller.
     - ADX: of 14 closed hours, after all the hours that were to be had, 28 at least.
     - spread: of the best quotes, in per cent of their middle.
-    - depth: the bids and asks up to 1 % from the middle, as far as the book was read; dollars.
+    - depth: the bids and asks up to 1 % from the middle; at least so much where the book was not
+      read that far; dollars.
     - open interest: the contracts at the ticker's price; dollars.
     """
     ticker, why = sight.ticker, dict(sight.why_unknown)
@@ -101,8 +108,10 @@ def facts_of(sight: Sight, sentiment: Decimal | None = None) -> PairFacts:
         atr, why["atr_perc_24h"] = _known_or(atr_perc(closed, ticker.price), closed, ATR_HOURS)
         adx, why["adx"] = _known_or(hourly_adx(closed), closed, ADX_HOURS)
     depth = interest = None
+    at_least = ""
     if sight.quote in DOLLARS:
-        depth = None if sight.book is None else value_near(sight.book)
+        if sight.book is not None:
+            depth, at_least = _depth(sight.book)
         with rounding():
             interest = None if sight.contracts is None else sight.contracts * ticker.price
     else:
@@ -124,6 +133,7 @@ def facts_of(sight: Sight, sentiment: Decimal | None = None) -> PairFacts:
         sentiment,
         {fact: reason for fact, reason in why.items() if reason},
         sight.not_looked_at,
+        {"depth_usd": at_least} if at_least else {},
     )
 
 
@@ -142,15 +152,42 @@ def spread_perc(best: BestQuote) -> Decimal | None:
 def value_near(book: OrderBook) -> Decimal:
     """Value of the levels up to `NEAR_FRACTION` from the middle, quote units; 0 without a side.
 
-    A lower bound where the book was not read that far.
+    A lower bound where the book `ends_near`.
     """
     if not book.bids or not book.asks:
         return ZERO
+    low, high = _near(book)
+    with rounding():
+        levels = (*book.bids, *book.asks)
+        return sum((at * size for at, size in levels if low <= at <= high), ZERO)
+
+
+def ends_near(book: OrderBook) -> bool:
+    """Whether more levels may lie up to `NEAR_FRACTION` from the middle than were read."""
+    if book.limit is None or not book.bids or not book.asks:
+        return False
+    low, high = _near(book)
+    return any(
+        len(side) >= book.limit and low <= side[-1][0] <= high for side in (book.bids, book.asks)
+    )
+
+
+def _depth(book: OrderBook) -> tuple[Decimal, str]:
+    """The value near the middle, and why it is only a lower bound; empty where it is exact."""
+    depth = value_near(book)
+    if not ends_near(book):
+        return depth, ""
+    with rounding():
+        least = shown(depth.quantize(CENT))
+    return depth, f"at least {least}; the {book.limit} levels read end within 1 % of the middle"
+
+
+def _near(book: OrderBook) -> tuple[Decimal, Decimal]:
+    """The lowest and the highest price that count as near; neither side may be empty."""
     with rounding():
         middle = (book.bids[0][0] + book.asks[0][0]) / 2
         near = middle * NEAR_FRACTION
-        levels = (*book.bids, *book.asks)
-        return sum((at * size for at, size in levels if abs(at - middle) <= near), ZERO)
+        return middle - near, middle + near
 
 
 def closed_run(hours: Sequence[Kline], now_ms: int) -> tuple[Kline, ...]:

@@ -52,6 +52,8 @@ class PairFacts:
         open_interest_usd: futures only, dollars.
         sentiment: -1 to 1.
         why_unknown: fact -> the reason why it is None, for people.
+        at_least: fact -> the reason why it is a lower bound, for people; below a limit it says
+            nothing.
         not_looked_at: why the facts of `COSTLY` were not asked for; empty when they were.
 
     Raises:
@@ -70,6 +72,7 @@ class PairFacts:
     sentiment: Decimal | None = None
     why_unknown: Mapping[str, str] = field(default_factory=dict)
     not_looked_at: str = ""
+    at_least: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in FACTS:
@@ -85,7 +88,8 @@ class PairFacts:
                     f"{self.symbol}: {name} is {value!r}; a Decimal from {least} {top} is meant, "
                     "or None where it is not known"
                 )
-        object.__setattr__(self, "why_unknown", MappingProxyType(dict(self.why_unknown)))
+        for name in ("why_unknown", "at_least"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
 
 #: The numbers among the facts, in the order in which they are shown.
@@ -242,6 +246,8 @@ def checks_of(
             note = facts.why_unknown.get(fact, f"{fact} is not known")
             return Check(limit_name, missing, None, limit, note)
         holds = value <= limit if limit_name.startswith("max_") else value >= limit
+        if not holds and fact in facts.at_least:
+            return Check(limit_name, missing, None, limit, facts.at_least[fact])
         return Check(limit_name, Verdict.PASSED if holds else Verdict.FAILED, value, limit)
 
     barred = normalised(facts.symbol) in criteria.blacklist

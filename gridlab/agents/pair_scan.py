@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from gridlab.agents.data import DataAgent
 from gridlab.agents.pair_facts import HOURS_ASKED, Sight
@@ -24,9 +24,14 @@ from gridlab.agents.pair_filters import (
     checks_of,
     normalised,
 )
+from gridlab.clock import Clock
+from gridlab.data.cache_policy import STATS_24H
 from gridlab.domain.market import Instrument, Interval, Market
 from gridlab.errors import ExchangeUnavailable, InvalidInput, NotFound
+from gridlab.exchange.base import Dated
 from gridlab.money import ZERO
+
+T = TypeVar("T")
 
 #: The asset that grids are funded in.
 QUOTE: Final = "USDT"
@@ -39,26 +44,57 @@ OVERVIEW_WITHIN_S: Final = 12.0
 CLOSELY_WITHIN_S: Final = 15.0
 
 
+class _Oldest:
+    """Takes answers' values, and keeps when the oldest of them was asked for.
+
+    Args:
+        clock: of the cache that the answers come from.
+        before: what was seen already.
+    """
+
+    def __init__(self, clock: Clock, before: Sight | None = None) -> None:
+        self._clock = clock
+        self.asked_ms = before.asked_ms if before else None
+        self.is_stale = before.is_stale if before else False
+
+    def value_of(self, found: Dated[T]) -> T:
+        """The value of an answer that was handed out just now."""
+        asked_ms = self._clock.now_ms() - found.age_ms
+        self.asked_ms = asked_ms if self.asked_ms is None else min(self.asked_ms, asked_ms)
+        self.is_stale = self.is_stale or found.is_stale
+        return found.value
+
+
 async def overview(agent: DataAgent, wanted: Collection[str] = ()) -> tuple[Sight, ...]:
     """Every symbol in `QUOTE` that trades, and those of `wanted` in any case, by name.
 
     Raises:
         ExchangeUnavailable: the venue did not answer, or not in time.
     """
+    oldest = _Oldest(agent.clock)
     try:
         async with asyncio.timeout(OVERVIEW_WITHIN_S):
-            rules = (await agent.instruments()).value
-            tickers = (await agent.tickers()).value
-            quotes = (await agent.best_quotes()).value
+            rules = await agent.instruments()
+            tickers = oldest.value_of(await agent.tickers(STATS_24H))
+            quotes = oldest.value_of(await agent.best_quotes())
     except TimeoutError:
         raise ExchangeUnavailable(
             f"{agent.market} was not looked over within {OVERVIEW_WITHIN_S:g} s; try again later, "
             "what has come by then is kept"
         ) from None
+    # Rules are kept for hours by design, so that their age is no age of the figures.
+    known, is_stale = rules.value, oldest.is_stale or rules.is_stale
     return tuple(
-        Sight(ticker, rules[symbol].base, rules[symbol].quote, quotes.get(symbol))
+        Sight(
+            ticker,
+            known[symbol].base,
+            known[symbol].quote,
+            quotes.get(symbol),
+            asked_ms=oldest.asked_ms,
+            is_stale=is_stale,
+        )
         for symbol, ticker in sorted(tickers.items())
-        if symbol in rules and (symbol in wanted or _is_eligible(rules[symbol]))
+        if symbol in known and (symbol in wanted or _is_eligible(known[symbol]))
     )
 
 
@@ -122,19 +158,26 @@ async def look_closely(agent: DataAgent, sights: Iterable[Sight]) -> tuple[Sight
 
 async def _closer(agent: DataAgent, sight: Sight, gate: asyncio.Semaphore) -> Sight:
     symbol, why = sight.symbol, dict(sight.why_unknown)
-    book = contracts = None
+    hours = book = contracts = None
+    oldest = _Oldest(agent.clock, sight)
     async with gate:
         with _noting(why, "atr_perc_24h", "adx"):
-            sight = replace(
-                sight, hours=(await agent.klines(symbol, Interval.H1, HOURS_ASKED)).value
-            )
+            hours = oldest.value_of(await agent.klines(symbol, Interval.H1, HOURS_ASKED))
         if agent.market is Market.SPOT:
             with _noting(why, "depth_usd"):
-                book = (await agent.order_book(symbol)).value
+                book = oldest.value_of(await agent.order_book(symbol))
         else:
             with _noting(why, "open_interest_usd"):
-                contracts = (await agent.open_interest(symbol)).value
-    return replace(sight, book=book, contracts=contracts, why_unknown=why)
+                contracts = oldest.value_of(await agent.open_interest(symbol))
+    return replace(
+        sight,
+        hours=hours,
+        book=book,
+        contracts=contracts,
+        why_unknown=why,
+        asked_ms=oldest.asked_ms,
+        is_stale=oldest.is_stale,
+    )
 
 
 @contextmanager

@@ -81,12 +81,23 @@ class PairRow:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PairTable:
-    """Every symbol that was looked at: those that passed by rank, then those that did not."""
+    """Every symbol: those that passed by rank, then those that did not.
+
+    The last are those that were out before they were looked at closely, by volume.
+
+    Args:
+        absent: preferred symbols that the market does not have, as the criteria spell them.
+        age_ms: how old the oldest of the facts is; 0 in a recording, whose present is now.
+        is_stale: whether a fact is older than its kind may be.
+    """
 
     rows: tuple[PairRow, ...]
     criteria: PairCriteria
     max_pairs: int
     unknown: UnknownFacts
+    absent: tuple[str, ...] = ()
+    age_ms: int = 0
+    is_stale: bool = False
 
     @property
     def chosen(self) -> tuple[PairRow, ...]:
@@ -151,6 +162,10 @@ class PairTable:
 
     def _notes(self) -> list[str]:
         notes = []
+        if self.absent:
+            notes.append(f"Preferred, and not on this market: {', '.join(self.absent)}.")
+        if self.is_stale:
+            notes.append(f"Stale: some facts are up to {self.age_ms / 1000:.0f} s old.")
         if self.unknown is UnknownFacts.SKIP:
             notes.append("Facts that are not known are let pass; fit for replay, not for money.")
         if any(row.score is not None and row.facts.spread_perc is None for row in self.rows):
@@ -200,12 +215,7 @@ def select_pairs(
     passing = [pair for pair in judged if not any(check.blocks for check in pair[1])]
     failing = [pair for pair in judged if any(check.blocks for check in pair[1])]
     passing.sort(key=lambda pair: _order(pair[0], criteria))
-    failing.sort(
-        key=lambda pair: (
-            *(bool(pair[0].not_looked_at), sum(check.blocks for check in pair[1])),
-            *(pair[0].symbol, pair[0].market),
-        )
-    )
+    failing.sort(key=lambda pair: _order_of_failing(*pair))
     rows = _choose(passing, criteria, max_pairs)
     for fact, checks in failing:
         reason = _why_not(fact, checks)
@@ -246,6 +256,13 @@ def _order(facts: PairFacts, criteria: PairCriteria) -> tuple[object, ...]:
         *(is_other, place if not is_other else 0, score is None, -(score or ZERO)),
         *(volume is None, -(volume or ZERO), facts.symbol, facts.market),
     )
+
+
+def _order_of_failing(facts: PairFacts, checks: Sequence[Check]) -> tuple[object, ...]:
+    """Who was looked at closely by the filters that block, then the others by volume."""
+    if facts.not_looked_at:
+        return True, -(facts.volume_usd_24h or ZERO), facts.symbol, facts.market
+    return False, sum(check.blocks for check in checks), facts.symbol, facts.market
 
 
 def _choose(

@@ -14,6 +14,7 @@ from gridlab.api.readiness import readiness
 from gridlab.api.schemas import Execution, OrderShape, TradeShape
 from gridlab.app.facade import GridLab
 from gridlab.clock import SystemClock
+from gridlab.domain.orders import Trade
 from gridlab.domain.snapshot import BotSnapshot, Mode, Snapshot
 
 Json = dict[str, Any]
@@ -142,8 +143,8 @@ def fills_of(lab: GridLab, before: Picture, present: Picture) -> tuple[list[Chan
     goes_on_here = _has_same_books(before, present.snapshot)
     if goes_on_here and _trade_counts(before) == _trade_counts(present):
         return [], present.fill_cursor
-    cursor, found = before.fill_cursor, []
-    while page := lab.fills(after=cursor, limit=_MOST_FILLS, mode=before.snapshot.mode):
+    mode, cursor, found = before.snapshot.mode, before.fill_cursor, []
+    while page := _booked(lab, mode, cursor):
         cursor = page[-1][0]
         found += [
             Change("fills", {"cursor": seq, **TradeShape.of(trade).model_dump(mode="json")})
@@ -152,6 +153,13 @@ def fills_of(lab: GridLab, before: Picture, present: Picture) -> tuple[list[Chan
         if len(page) < _MOST_FILLS:
             break
     return found, cursor if goes_on_here else present.fill_cursor
+
+
+def _booked(lab: GridLab, mode: Mode, after: int) -> tuple[tuple[int, Trade], ...]:
+    """The next fills in the journal of `mode`; none where it is not made yet."""
+    if not _has_journal(lab, mode):
+        return ()
+    return lab.fills(after=after, limit=_MOST_FILLS, mode=mode)
 
 
 def _trade_counts(picture: Picture) -> dict[str, tuple[str, int]]:
@@ -246,13 +254,18 @@ def _health(snapshot: Snapshot) -> Json:
     }
 
 
+def _has_journal(lab: GridLab, mode: Mode) -> bool:
+    """Whether the journal of `mode` is made; a mode that could not be entered leaves none."""
+    return lab.settings.in_mode(mode).journal_path.exists()
+
+
 def _end_of_journal(lab: GridLab, mode: Mode) -> int:
     """Seq of the last entry in the journal of `mode`; 0 while that has none, or is not made yet.
 
     Found by doubling and halving: each look is one index seek. Only what is booked afterwards is
     told, so the entries before need not be read.
     """
-    if not lab.settings.in_mode(mode).journal_path.exists():
+    if not _has_journal(lab, mode):
         return 0
 
     def has_after(seq: int) -> bool:

@@ -203,6 +203,13 @@ class MarketQuery(RequestShape):
     market_type: MarketType = Market.SPOT
 
 
+class PairsQuery(RequestShape):
+    """Query of `/api/pairs`; `limit` is how many symbols are told, the best and largest first."""
+
+    market_type: MarketType = Market.SPOT
+    limit: Limit = 500
+
+
 class TradesQuery(RequestShape):
     limit: Limit = 500
 

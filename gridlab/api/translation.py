@@ -8,9 +8,12 @@ English reason is better than none. Knows no exception and no HTTP.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, TypeAlias
 
 from gridlab.api.messages import PORTUGUESE
+
+#: Patterns of English sentences, and the Portuguese ones for what they lift out.
+Sentences: TypeAlias = tuple[tuple[re.Pattern[str], str], ...]
 
 #: (English, Portuguese) with the same `{placeholders}`, tried in order.
 _SENTENCES: Final[tuple[tuple[str, str], ...]] = (
@@ -239,6 +242,50 @@ _SENTENCES: Final[tuple[tuple[str, str], ...]] = (
         "{symbol} has no price yet on {market}: its recording begins at {begin} and it is {now}",
         "{symbol} ainda não tem preço em {market}: sua gravação começa em {begin} e agora é {now}",
     ),
+    (
+        "this engine has no {market} market (exchange.supported_markets)",
+        "esta sessão não tem o mercado {market} (exchange.supported_markets)",
+    ),
+    ("this engine has no {market} market", "esta sessão não tem o mercado {market}"),
+    (
+        "{market} was not looked over within {limit} s; try again later, what has come by then is "
+        "kept",
+        "{market} não pôde ser examinado em {limit} s; tente mais tarde, o que chegar até lá fica "
+        "guardado",
+    ),
+    (
+        "the exchange has banned this address until {until}; nothing is sent before",
+        "a corretora bloqueou este endereço até {until}; nada é enviado antes",
+    ),
+    (
+        "the exchange has banned this address until {until}; nothing is sent",
+        "a corretora bloqueou este endereço até {until}; nada é enviado",
+    ),
+    (
+        "{symbol} is not listed on the paper venue; it has {listed}",
+        "{symbol} não está listado na corretora simulada; ela tem {listed}",
+    ),
+    (
+        "{symbol} is not listed on {market} at {address}",
+        "{symbol} não está listado em {market} em {address}",
+    ),
+    ("{symbol} is not listed on {market}", "{symbol} não está listado em {market}"),
+    (
+        "no market data within {limit} s; try again later",
+        "nenhum dado de mercado em {limit} s; tente mais tarde",
+    ),
+    (
+        "the market is not open; try again when the engine is ready",
+        "o mercado não está aberto; tente de novo quando o motor estiver pronto",
+    ),
+    (
+        "not sent: orders are held back until {until}: {why}",
+        "não enviada: as ordens ficam retidas até {until}: {why}",
+    ),
+    (
+        "orders are held back until {until}: {why}",
+        "as ordens ficam retidas até {until}: {why}",
+    ),
 )
 
 
@@ -252,15 +299,23 @@ def _pattern(sentence: str) -> re.Pattern[str]:
     return re.compile("".join(pieces))
 
 
-_PATTERNS: Final = tuple((_pattern(english), portuguese) for english, portuguese in _SENTENCES)
+def sentences(*pairs: tuple[str, str]) -> Sentences:
+    """A table of (English, Portuguese) with the same `{placeholders}`, tried in order."""
+    return tuple((_pattern(english), portuguese) for english, portuguese in pairs)
+
+
+def said_by(table: Sentences, text: str) -> tuple[str, dict[str, str]] | None:
+    """The Portuguese sentence for `text` and the values to fill it; None where it is not known."""
+    for pattern, template in table:
+        if found := pattern.fullmatch(text):
+            return template, found.groupdict()
+    return None
+
+
+_PATTERNS: Final = sentences(*_SENTENCES)
 
 
 def translate(text: str, language: str) -> str:
     """`text` in `language` where its pattern is known, else as it is."""
-    if language != PORTUGUESE:
-        return text
-    for pattern, template in _PATTERNS:
-        found = pattern.fullmatch(text)
-        if found:
-            return template.format(**found.groupdict())
-    return text
+    found = said_by(_PATTERNS, text) if language == PORTUGUESE else None
+    return text if found is None else found[0].format(**found[1])

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from gridlab.agents.data import DataAgent
 from gridlab.agents.pair_facts import Sight, facts_from_market, facts_of
-from gridlab.agents.pair_filters import PairCriteria, PairFacts, UnknownFacts
+from gridlab.agents.pair_filters import PairCriteria, PairFacts, UnknownFacts, normalised
 from gridlab.agents.pair_scan import finalists, look_closely, overview
 from gridlab.agents.pairs import PairTable, select_pairs
 from gridlab.app.config import Config
@@ -55,8 +55,11 @@ class Selection:
 
     def table(self, facts: Collection[PairFacts], unknown: UnknownFacts) -> PairTable:
         """The best of `facts`."""
-        most = self.config.trading.max_concurrent_pairs
-        return select_pairs(tuple(facts), self.criteria, most, unknown=unknown, active=self.active)
+        criteria, most = self.criteria, self.config.trading.max_concurrent_pairs
+        table = select_pairs(tuple(facts), criteria, most, unknown=unknown, active=self.active)
+        here = {normalised(fact.symbol) for fact in facts}
+        absent = [s for s in criteria.preferred.get(self.market, ()) if s not in here]
+        return replace(table, absent=tuple(dict.fromkeys(absent)))
 
 
 def recorded_table(asked: Selection, data: MarketData) -> PairTable:
@@ -101,4 +104,9 @@ def live_table(
         for facts in cheap
         if passed_over[facts.symbol]
     ]
-    return asked.table([*looked_at, *others], UnknownFacts.FAIL)
+    now_ms, all_seen = agent.clock.now_ms(), (*seen, *closer)
+    return replace(
+        asked.table([*looked_at, *others], UnknownFacts.FAIL),
+        age_ms=max((now_ms - s.asked_ms for s in all_seen if s.asked_ms is not None), default=0),
+        is_stale=any(sight.is_stale for sight in all_seen),
+    )

@@ -133,8 +133,16 @@ class Client(AiVerbs):
             NotFound: no such symbol.
             InvalidConfig: the interval, limit or market is not one that the server knows.
         """
+        return _rows(self.dated_klines(symbol, interval, limit, market_type), "data")
+
+    def dated_klines(
+        self, symbol: str, interval: str = "1h", limit: int = 100, market_type: str = "spot"
+    ) -> Json:
+        """`klines` under `data`, beside the stamp of their age; raises as it does."""
         query = {"interval": interval, "limit": str(limit), "market_type": market_type}
-        return _rows(self._get_any(f"/api/klines/{symbol}", query), "data")
+        answer = _mapping(self._get_any(f"/api/klines/{symbol}", query), "GET /api/klines")
+        _rows(answer, "data")
+        return answer
 
     # -- the bots
 
@@ -142,9 +150,14 @@ class Client(AiVerbs):
         """Every bot with its open orders, books and vacancies, under `executions`."""
         return self._get("/api/trading/executions")
 
-    def pair_table(self, market_type: str = "spot") -> Json:
-        """Every symbol against the filters of pair selection."""
-        return _mapping(self._get_any("/api/pairs", {"market_type": market_type}), "GET /api/pairs")
+    def pair_table(self, market_type: str = "spot", limit: int = 500) -> Json:
+        """Symbols against the filters of pair selection; `left_out` counts those above `limit`.
+
+        Raises:
+            NotFound: the engine has no such market.
+        """
+        query = {"market_type": market_type, "limit": str(limit)}
+        return _mapping(self._get_any("/api/pairs", query), "GET /api/pairs")
 
     def pairs(self) -> list[Json]:
         """The symbols that bots trade, with their prices."""

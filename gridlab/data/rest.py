@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import TracebackType
 from typing import Any
@@ -217,7 +217,8 @@ class PublicRest:
         weight = weights.ORDER_BOOK[self.market]
         query = {"symbol": symbol, "limit": str(BOOK_LEVELS)}
         payload = await self._get("depth", weight, query)
-        return book_of(payload, symbol, f"{self.base_url} depth {symbol}")
+        book = book_of(payload, symbol, f"{self.base_url} depth {symbol}")
+        return replace(book, limit=BOOK_LEVELS)
 
     async def open_interest(self, symbol: str) -> Decimal:
         """The open contracts of a futures symbol, base units.

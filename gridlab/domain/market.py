@@ -181,11 +181,17 @@ class BestQuote:
 
 @dataclass(frozen=True, slots=True)
 class OrderBook:
-    """The best levels of one symbol's book: (price, quantity in base units), best first."""
+    """The best levels of one symbol's book: (price, quantity in base units), best first.
+
+    Args:
+        limit: how many levels of a side were asked for; a side of so many may go on. None where
+            nothing was left out.
+    """
 
     symbol: str
     bids: tuple[tuple[Decimal, Decimal], ...]
     asks: tuple[tuple[Decimal, Decimal], ...]
+    limit: int | None = None
 
 
 class FeeMode(StrEnum):

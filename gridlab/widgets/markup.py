@@ -14,6 +14,7 @@ from gridlab.domain.snapshot import EngineState, Mode
 from gridlab.widgets.view import (
     STALE_MS,
     BotView,
+    Candles,
     EngineView,
     FillRow,
     PositionRow,
@@ -89,6 +90,11 @@ def stamp(view: EngineView, age_ms: int) -> str:
     return f"{view.mode} · {age(age_ms)} old"
 
 
+def are_stale(view: EngineView, candles: Candles) -> bool:
+    """Whether the candles mislead, be the engine as fresh as it may; no recording's do."""
+    return candles.is_stale and view.state != EngineState.FINISHED
+
+
 def banner(
     view: EngineView | None, bot: BotView | None, age_ms: int, *, is_old: bool = False
 ) -> str:
@@ -156,14 +162,24 @@ def unreachable(reason: str, down_ms: int, last: EngineView | None) -> str:
 
 
 def tiles(
-    view: EngineView | None, bot: BotView | None, symbol: str, mark: float | None, age_ms: int
+    view: EngineView | None,
+    bot: BotView | None,
+    symbol: str,
+    mark: float | None,
+    age_ms: int,
+    *,
+    mark_note: str = "",
 ) -> str:
-    """The row of figures; dashes where there is no bot."""
+    """The row of figures; dashes where there is no bot.
+
+    Args:
+        mark_note: what stands under the price, where it is not as old as the other figures.
+    """
     note = stamp(view, age_ms) if view else "no data"
     quote = quote_asset(symbol)
     digits = decimals_of([mark]) if mark is not None else 2
     shown = "–" if mark is None else price(mark, digits)
-    cells = [("Price", shown, note, "")]
+    cells = [("Price", shown, mark_note or note, "")]
     if bot is None:
         names = (
             "Total profit",

@@ -23,6 +23,7 @@ from gridlab.widgets.form import Controls
 from gridlab.widgets.source import MAX_FILLS, Source, source_of
 from gridlab.widgets.view import (
     BotView,
+    Candles,
     EngineView,
     FillRow,
     GridForm,
@@ -70,6 +71,7 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self._view: EngineView | None = None
         self._fills: list[FillRow] = []
         self._fills_of: tuple[str, str, int] = ("", "", -1)
+        self._candles = Candles(())
         self._mark: float | None = None
         self._last_bar_ms = 0
         self._down_since_ms: int | None = None
@@ -125,7 +127,7 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
             bot = view.bots.get(self._symbol)
             if self._last_bar_ms == 0 or (bot.run if bot else "") != self._run:
                 self._load(bot)
-            bars = self.source.candles(
+            candles = self.source.candles(
                 self._symbol, self._interval, self._bars_needed(view), self._market
             )
             self._refresh_fills(bot)
@@ -137,11 +139,12 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self._answered_ms = self._clock.now_ms()
         self._down_since_ms = None
         self._polls += 1
-        if bars:
-            self._last_bar_ms = bars[-1][0]
-            self._mark = bot.price if bot and bot.is_active else bars[-1][4]
+        self._candles = candles
+        if candles.bars:
+            self._last_bar_ms = candles.bars[-1][0]
+            self._mark = bot.price if bot and bot.is_active else candles.bars[-1][4]
         self._show(view, bot, view.age_ms)
-        self._push(view, bot, bars)
+        self._push(view, bot, candles)
 
     def _settle_symbol(self, view: EngineView) -> None:
         """Choose a symbol at first, and offer those that there are.
@@ -173,7 +176,7 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self._run = bot.run if bot else ""
         self._fills_of = ("", "", -1)
         self._refresh_fills(bot)
-        bars = self.source.candles(self._symbol, self._interval, HISTORY_BARS, self._market)
+        bars = self.source.candles(self._symbol, self._interval, HISTORY_BARS, self._market).bars
         profit = profit_history(bot, self._fills, bars) if bot else []
         self.chart.replace(
             bars,
@@ -227,17 +230,21 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
             return True
         return False
 
-    def _push(self, view: EngineView, bot: BotView | None, bars: list[Any]) -> None:
-        stale = markup.is_stale(view, view.age_ms)
+    def _push(self, view: EngineView, bot: BotView | None, candles: Candles) -> None:
+        note, age_ms = "", max(view.age_ms, candles.age_ms)
+        if markup.is_stale(view, view.age_ms):
+            note = f"The engine has not moved for {markup.age(view.age_ms)}"
+        elif markup.are_stale(view, candles):
+            note = f"The candles are {markup.age(age_ms)} old"
         point = [(view.time_ms, bot.total, bot.grid_profit)] if bot else []
         self.chart.push(
-            bars,
+            candles.bars,
             levels=bot.drawn_levels() if bot and bot.is_active else (),
             fills=self._fills,
             profit=point,
-            stale=stale,
-            tag=markup.stamp(view, view.age_ms),
-            note=f"The engine has not moved for {markup.age(view.age_ms)}" if stale else "",
+            stale=bool(note),
+            tag=markup.stamp(view, age_ms),
+            note=note,
         )
 
     # -- what is shown
@@ -249,11 +256,21 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         note = markup.stamp(view, age_ms)
         is_old = self._down_since_ms is not None or markup.is_stale(view, age_ms)
         self._put(self._banner, markup.banner(view, bot, age_ms, is_old=is_old))
-        self._put(self._tiles, markup.tiles(view, bot, self._symbol, self._mark, age_ms))
+        price_note = "" if bot and bot.is_active else self._candles_note(view, age_ms)
+        self._put(
+            self._tiles,
+            markup.tiles(view, bot, self._symbol, self._mark, age_ms, mark_note=price_note),
+        )
         self._put(self._orders, markup.orders_card(bot, note, digits))
         count = bot.trade_count if bot else 0
         self._put(self._filled, markup.fills_card(self._fills, count, note, digits))
         self._put(self._vacant, markup.vacancies_card(bot, note, digits))
+
+    def _candles_note(self, view: EngineView, age_ms: int) -> str:
+        """What stands beside a price of the candles when the engine's word is `age_ms` old."""
+        behind_ms = max(0, self._candles.age_ms - view.age_ms)
+        words = markup.stamp(view, age_ms + behind_ms)
+        return f"STALE · {words}" if markup.are_stale(view, self._candles) else words
 
     def _show(self, view: EngineView, bot: BotView | None, age_ms: int) -> None:
         self._show_numbers(view, bot, age_ms)

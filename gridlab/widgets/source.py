@@ -22,6 +22,7 @@ from gridlab.money import parse, rounding, text
 from gridlab.widgets.view import (
     BotView,
     Candle,
+    Candles,
     EngineView,
     FillRow,
     GridForm,
@@ -50,7 +51,7 @@ class Source(Protocol):
         """Symbols of one market that have a price."""
         ...
 
-    def candles(self, symbol: str, interval: str, limit: int, market: str = "spot") -> list[Candle]:
+    def candles(self, symbol: str, interval: str, limit: int, market: str = "spot") -> Candles:
         """The last candles, oldest first, the open one included."""
         ...
 
@@ -135,18 +136,13 @@ class ClientSource:
         rows = self._client.market_data(market)
         return tuple(str(row["symbol"]) for row in rows if row.get("market_type", "spot") == market)
 
-    def candles(self, symbol: str, interval: str, limit: int, market: str = "spot") -> list[Candle]:
-        return [
-            (
-                int(row["timestamp"]),
-                float(row["open"]),
-                float(row["high"]),
-                float(row["low"]),
-                float(row["close"]),
-                float(row["volume"]),
-            )
-            for row in self._client.klines(symbol, interval, limit, market)
-        ]
+    def candles(self, symbol: str, interval: str, limit: int, market: str = "spot") -> Candles:
+        answer = self._client.dated_klines(symbol, interval, limit, market)
+        return Candles(
+            [_candle_of_json(row) for row in answer["data"]],
+            int(answer.get("age_ms", 0)),
+            bool(answer.get("stale", False)),
+        )
 
     def fills(self, symbol: str, run: str) -> list[FillRow]:
         rows = [
@@ -173,6 +169,17 @@ class ClientSource:
 
     def stop(self, symbol: str, policy: str) -> None:
         self._client.stop_grid(symbol, policy)
+
+
+def _candle_of_json(row: dict[str, Any]) -> Candle:
+    return (
+        int(row["timestamp"]),
+        float(row["open"]),
+        float(row["high"]),
+        float(row["low"]),
+        float(row["close"]),
+        float(row["volume"]),
+    )
 
 
 def _origin(data_source: str) -> str:
@@ -324,9 +331,9 @@ class LabSource:
     def symbols(self, market: str = "spot") -> tuple[str, ...]:
         return self._lab.symbols(Market(market))
 
-    def candles(self, symbol: str, interval: str, limit: int, market: str = "spot") -> list[Candle]:
-        found = self._lab.klines(symbol, interval, limit, Market(market))
-        return [_candle(kline) for kline in found]
+    def candles(self, symbol: str, interval: str, limit: int, market: str = "spot") -> Candles:
+        found = self._lab.dated_klines(symbol, interval, limit, Market(market))
+        return Candles([_candle(kline) for kline in found.value], found.age_ms, found.is_stale)
 
     def fills(self, symbol: str, run: str) -> list[FillRow]:
         trades = self._lab.trades(symbol, MAX_FILLS)

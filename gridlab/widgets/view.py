@@ -39,6 +39,20 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
+class Candles:
+    """Candles, oldest first, and how far they speak of now.
+
+    Args:
+        age_ms: how long ago they were asked of the venue; 0 for a recording.
+        is_stale: they are older than candles of that width may be.
+    """
+
+    bars: Sequence[Candle]
+    age_ms: int = 0
+    is_stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class OrderRow:
     """One open order."""
 

@@ -19,7 +19,7 @@ from gridlab.api.requests import TOPICS
 from gridlab.api.stream import MOST_STREAMS, POLL_S, Hub, Stream
 from gridlab.app.facade import GridLab
 from gridlab.client import Client
-from gridlab.domain.snapshot import Snapshot, VenueHealth
+from gridlab.domain.snapshot import Mode, Snapshot, VenueHealth
 
 Event = tuple[str, str, Any]
 
@@ -265,3 +265,19 @@ def test_the_client_follows(lab: GridLab, running: str) -> None:
     assert found[0].topic == "resync"
     assert {event.topic for event in found[1:]} <= {"prices", "snapshot"}
     assert all(event.id for event in found)
+
+
+def test_a_mode_that_could_not_be_entered_has_no_fills_and_ends_no_stream(
+    lab: GridLab, hub: Hub
+) -> None:
+    """Its blank snapshot was seen, and its journal was never made."""
+    stream = hub.open(("snapshot",), "")
+    first_events(stream, 1)
+    with hub._news:
+        seen = hub._picture
+        assert seen is not None
+        assert not lab.settings.in_mode(Mode.SHADOW).journal_path.exists()
+        hub._picture = replace(seen, snapshot=replace(seen.snapshot, mode=Mode.SHADOW))
+    told = [(topic, data) for _, topic, data in first_events(stream, 2)]
+    assert told[0][0] == "resync" and told[0][1]["snapshot"]["mode"] == "Replay"
+    stream.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -165,6 +166,33 @@ def test_the_api_shows_the_choice(lab: GridLab) -> None:
     checks = {check["filter"]: check for check in small["checks"]}
     assert checks["min_volume_usd_24h"]["missing"] > 0
     assert checks["max_adx"]["verdict"] == "not_looked_at"
+
+
+def test_the_table_is_as_old_as_its_oldest_fact(lab: GridLab) -> None:
+    lab.pair_table()
+    time.sleep(0.3)
+    table = lab.pair_table()
+    assert 300 <= table.age_ms < 60_000 and not table.is_stale
+    answer = create_app(lab).test_client().get("/api/pairs").json
+    assert answer["age_ms"] >= table.age_ms
+
+
+def test_what_is_left_out_of_an_answer_is_counted(lab: GridLab) -> None:
+    answer = create_app(lab).test_client().get("/api/pairs?limit=1").json
+    assert [row["symbol"] for row in answer["pairs"]] == ["BTCUSDT"]
+    assert answer["left_out"] == len(SYMBOLS) - 1
+
+
+def test_a_preferred_symbol_that_the_venue_lacks_is_named(
+    tmp_path: Path, twin: RunningTwin
+) -> None:
+    config = CONFIG.replace(
+        "futures_pairs: {preferred_symbols: [BTCUSDT]}",
+        "futures_pairs: {preferred_symbols: [BTCUSDT, GONEUSDT]}",
+    )
+    with in_shadow(tmp_path, twin, config) as lab:
+        answer = create_app(lab).test_client().get("/api/pairs?market_type=futures").json
+    assert answer["absent"] == ["GONEUSDT"]
 
 
 def test_a_market_that_is_not_configured_has_no_table(tmp_path: Path, twin: RunningTwin) -> None:

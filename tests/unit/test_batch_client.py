@@ -14,6 +14,7 @@ from gridlab.agents.data import DataAgent
 from gridlab.clock import ManualClock
 from gridlab.data.batch import WHOLE_MARKET_FROM, AsyncAPIClient, Item, Recording
 from gridlab.data.cache_core import IntelligentCache
+from gridlab.data.cache_policy import TICKER
 from gridlab.data.cache_state import Cached
 from gridlab.data.catalog import instrument, load
 from gridlab.data.recorded import RecordedMarket
@@ -192,5 +193,20 @@ def test_failures_over_http_are_the_items_own(server: KlinesServer) -> None:
         assert isinstance(tickers[1].error, NotFound)
         (candles,) = await client.batch_fetch_klines([("ETHUSDT", "15m")], limit=7)
         assert len(candles.unwrap()) == 7
+
+    asyncio.run(over_agent(server, use))
+
+
+def test_tickers_of_a_large_batch_are_no_older_than_those_of_a_small_one(
+    server: KlinesServer,
+) -> None:
+    many = [*SYMBOLS, *(f"NOPE{number}USDT" for number in range(WHOLE_MARKET_FROM))]
+
+    async def use(agent: DataAgent, clock: ManualClock) -> None:
+        client = AsyncAPIClient(agent)
+        await client.batch_fetch_tickers(many)
+        clock.advance_to(NOW_MS + TICKER.fresh_ms + 1)
+        item = (await client.batch_fetch_tickers(many))[0]
+        assert item.is_stale or item.age_ms <= TICKER.fresh_ms
 
     asyncio.run(over_agent(server, use))

@@ -12,7 +12,7 @@ from klines_server import Fault, KlinesServer, SkippingClock
 from gridlab.agents.data import DataAgent
 from gridlab.clock import ManualClock
 from gridlab.data.cache_core import IntelligentCache
-from gridlab.data.cache_policy import Kind
+from gridlab.data.cache_policy import STATS_24H, Kind
 from gridlab.data.catalog import load
 from gridlab.data.manifest import Span
 from gridlab.data.rest import PublicRest
@@ -51,11 +51,14 @@ def test_many_readers_cost_one_light_request_a_symbol(server: KlinesServer) -> N
     asyncio.run(with_agent(server, use))
 
 
-def test_a_whole_markets_tickers_are_kept_for_a_minute(server: KlinesServer) -> None:
+def test_a_whole_markets_tickers_are_kept_for_a_minute_where_volumes_are_meant(
+    server: KlinesServer,
+) -> None:
     async def use(agent: DataAgent, clock: ManualClock) -> None:
-        assert sorted((await agent.tickers()).value) == list(SYMBOLS)
+        assert sorted((await agent.tickers(STATS_24H)).value) == list(SYMBOLS)
         clock.advance_to(NOW_MS + 59_000)
-        assert not (await agent.tickers()).is_stale and len(server.asked) == 1
+        assert not (await agent.tickers(STATS_24H)).is_stale and len(server.asked) == 1
+        assert (await agent.tickers()).age_ms == 0, "prices are as fresh as one symbol's"
 
     asyncio.run(with_agent(server, use))
 
@@ -186,3 +189,26 @@ def test_a_failing_source_is_told_and_what_is_stale_is_labelled(server: KlinesSe
             await agent.ticker("BTCUSDT")
 
     asyncio.run(with_agent(server, use))
+
+
+def test_agents_of_two_addresses_share_a_cache_and_no_answer(server: KlinesServer) -> None:
+    async def use() -> None:
+        cache = IntelligentCache(ManualClock(NOW_MS), enable_prefetching=False)
+        clock = SkippingClock(NOW_MS)
+        # By another name the same server is another venue, as a testnet is.
+        other_url = server.url.replace("127.0.0.1", "localhost")
+        async with (
+            PublicRest(server.url, Market.SPOT, clock=clock) as here,
+            PublicRest(other_url, Market.SPOT, clock=clock) as there,
+        ):
+            for agent in (DataAgent(here, cache), DataAgent(there, cache)):
+                asked = len(server.asked)
+                for _ in range(2):
+                    await agent.ticker("BTCUSDT")
+                    await agent.tickers()
+                    await agent.instrument("BTCUSDT")
+                    await agent.klines("BTCUSDT", Interval.M1, 500)
+                assert len(server.asked) - asked == 5
+        cache.close()
+
+    asyncio.run(use())

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import httpx
 import pytest
 from flask import Blueprint, Flask
 from klines_server import Fault, KlinesServer, SkippingClock
@@ -17,12 +18,15 @@ from gridlab.api import checks, indicators, market
 from gridlab.app.config import load_config
 from gridlab.app.market_verbs import MarketVerbs
 from gridlab.app.symbols import SymbolReport, report_on
+from gridlab.client import Client
 from gridlab.clock import ManualClock, SystemClock
 from gridlab.data.cache_core import IntelligentCache
 from gridlab.data.catalog import load
 from gridlab.data.rest import PublicRest
 from gridlab.domain.market import Market
 from gridlab.domain.snapshot import EngineState, Mode, Snapshot
+from gridlab.widgets.source import ClientSource, LabSource, Source
+from gridlab.widgets.view import Candles
 
 NOW_MS = 1_774_607_640_000
 
@@ -68,11 +72,11 @@ class Stage:
         for module in (market, indicators, checks):
             module.add_routes(blueprint, lab)  # type: ignore[arg-type]
         app.register_blueprint(blueprint)
-        self._app = app
+        self.app = app
 
     async def get(self, path: str) -> Any:
         """The answer, asked by a thread as the server's are."""
-        reply = await asyncio.to_thread(lambda: self._app.test_client().get(path))
+        reply = await asyncio.to_thread(lambda: self.app.test_client().get(path))
         assert reply.status_code == 200, reply.text
         return reply
 
@@ -174,5 +178,32 @@ def test_a_symbol_that_nobody_watches_is_valid() -> None:
         stage.pass_time(20)
         late = (await stage.get("/api/validate/symbol/ETHUSDT")).json
         assert (late["age_ms"], late["stale"]) == (20_000, True)
+
+    played(story)
+
+
+def test_a_panel_learns_how_old_its_candles_are() -> None:
+    async def story(stage: Stage) -> None:
+        client = Client(transport=httpx.WSGITransport(stage.app))
+        for source in (LabSource(stage.lab), ClientSource(client)):  # type: ignore[arg-type]
+
+            async def candles(source: Source = source) -> Candles:
+                return await asyncio.to_thread(source.candles, "BTCUSDT", "1h", 8)
+
+            await candles()
+            begun = await candles()  # over HTTP, of the newest few alone
+            stage.pass_time(20)
+            old = await candles()
+            assert len(old.bars) == 8
+            assert (old.age_ms, old.is_stale) == (begun.age_ms + 20_000, True)
+            stage.pass_time(100)  # so that the next reader begins with fresh ones
+        client.close()
+
+    played(story)
+
+
+def test_a_market_that_the_engine_lacks_has_no_tickers() -> None:
+    async def story(stage: Stage) -> None:
+        assert (await stage.get("/api/market_data?market_type=futures")).json == []
 
     played(story)

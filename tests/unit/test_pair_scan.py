@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -52,6 +53,21 @@ def test_a_request_that_fails_leaves_its_own_fact_unknown(server: KlinesServer) 
         assert facts.adx is not None and facts.atr_perc_24h is not None
         assert facts.depth_usd is None and "no such path" in facts.why_unknown["depth_usd"]
         assert await look_closely(agent, []) == ()
+
+    ask(server, use)
+
+
+def test_a_sight_is_as_old_as_the_oldest_answer_in_it(server: KlinesServer) -> None:
+    async def use(agent: DataAgent) -> None:
+        assert isinstance(agent.clock, ManualClock)
+        plain = await first_sight(agent)
+        (sight,) = await look_closely(agent, [plain])
+        assert (sight.asked_ms, sight.is_stale) == (NOW_MS, False)
+        agent.clock.advance_to(NOW_MS + 9_000)
+        (kept,) = await look_closely(agent, [replace(plain, asked_ms=NOW_MS + 8_000)])
+        assert (kept.asked_ms, kept.is_stale) == (NOW_MS, False), "its candles were kept"
+        (old,) = await look_closely(agent, [replace(plain, asked_ms=NOW_MS - 9, is_stale=True)])
+        assert (old.asked_ms, old.is_stale) == (NOW_MS - 9, True)
 
     ask(server, use)
 

@@ -18,6 +18,7 @@ from gridlab.agents.pair_facts import (
     Sight,
     atr_perc,
     closed_run,
+    ends_near,
     facts_from_market,
     facts_of,
     spread_perc,
@@ -35,6 +36,7 @@ from gridlab.agents.pairs import (
     select_pairs,
 )
 from gridlab.app.config import load_config
+from gridlab.app.pairs import Selection
 from gridlab.clock import ManualClock
 from gridlab.data.bars import Bars
 from gridlab.data.catalog import DEFAULT_REPLAY_START_MS, instrument, load
@@ -428,6 +430,39 @@ def test_depth_is_what_lies_within_a_hundredth_of_the_middle() -> None:
     assert "in BTC" in facts_of(sight("BTC", book=book)).why_unknown["depth_usd"]
 
 
+def test_a_book_that_ends_near_tells_the_least_depth_and_no_more() -> None:
+    book = OrderBook(
+        "AAAUSDT",
+        bids=((D("99.9"), D(2)), (D("99.5"), D(3))),
+        asks=((D("100.1"), D(4)), (D("102"), D(5))),
+        limit=2,
+    )
+    assert ends_near(book), "more bids may lie near"
+    assert not ends_near(replace(book, limit=3)) and not ends_near(replace(book, limit=None))
+    assert not ends_near(replace(book, bids=((D("99.9"), D(2)), (D("98"), D(3)))))
+    seen = facts_of(sight(book=book))
+    assert seen.depth_usd == D("898.7")
+    facts = replace(GOOD, depth_usd=seen.depth_usd, at_least=seen.at_least)
+    enough = replace(LIMITS, min_liquidity_depth=D(800))
+    checks = {
+        name: next(c for c in table.rows[0].checks if c.filter == "min_liquidity_depth")
+        for name, table in {
+            "above": select_pairs([facts], enough, 1),
+            "below": select_pairs([facts], LIMITS, 1),
+            "replayed": select_pairs([facts], LIMITS, 1, unknown=UnknownFacts.SKIP),
+        }.items()
+    }
+    assert (checks["above"].verdict, checks["above"].value) == (Verdict.PASSED, D("898.7"))
+    assert (checks["below"].verdict, checks["below"].value) == (Verdict.UNKNOWN, None)
+    assert checks["below"].note == (
+        "at least 898.7; the 2 levels read end within 1 % of the middle"
+    )
+    assert checks["replayed"].verdict is Verdict.SKIPPED
+    whole = facts_of(sight(book=replace(book, limit=None)))
+    failed = select_pairs([replace(GOOD, depth_usd=whole.depth_usd)], LIMITS, 1)
+    assert verdicts(failed, "AAAUSDT")["min_liquidity_depth"] is Verdict.FAILED
+
+
 def test_open_interest_is_valued_at_the_price() -> None:
     facts = facts_of(sight(market=Market.FUTURES, contracts=D("1.5")))
     assert facts.open_interest_usd == 150
@@ -462,6 +497,23 @@ def test_who_was_not_looked_at_is_not_chosen_and_stands_behind_who_was() -> None
     assert [row.symbol for row in table] == ["BBBUSDT", "AAAUSDT"]
     assert table.rows[1].reason == "not looked at: too many"
     assert verdicts(table, "AAAUSDT")["max_adx"] is Verdict.NOT_LOOKED_AT
+    larger = replace(unseen, symbol="ZZZUSDT", volume_usd_24h=D(900_000_000))
+    assert [row.symbol for row in select_pairs([unseen, larger], LIMITS, 2)] == [
+        "ZZZUSDT",
+        "AAAUSDT",
+    ]
+
+
+def test_the_table_names_preferred_symbols_that_are_not_there_and_says_when_it_is_old() -> None:
+    asked = Selection(Market.SPOT, load_config(None, {}), {})
+    wanted = asked.criteria.preferred[Market.SPOT]
+    here, *others = wanted
+    table = asked.table([fact(here)], UnknownFacts.FAIL)
+    assert others and table.absent == tuple(others)
+    assert f"Preferred, and not on this market: {', '.join(others)}." in repr(table)
+    assert not asked.table([fact(symbol) for symbol in wanted], UnknownFacts.FAIL).absent
+    old = repr(replace(table, age_ms=90_000, is_stale=True))
+    assert "Stale: some facts are up to 90 s old." in old
 
 
 def hour(number: int, low: str = "99", high: str = "101", close: str = "100") -> Kline:

@@ -21,6 +21,7 @@ from gridlab.widgets.source import of_this_run, source_of
 from gridlab.widgets.view import (
     BotView,
     Candle,
+    Candles,
     EngineView,
     FillRow,
     GridForm,
@@ -76,6 +77,7 @@ class ScriptedSource:
         self.started: list[GridForm] = []
         self.stopped: list[tuple[str, str]] = []
         self.refuse = ""
+        self.candles_age_ms, self.has_old_candles = 0, False
         self.asked: list[tuple[str, str]] = []
 
     def engine(self) -> EngineView:
@@ -86,9 +88,9 @@ class ScriptedSource:
     def symbols(self, market: str = "spot") -> tuple[str, ...]:
         return ("BTCUSDT", "ETHUSDT") if market == "spot" else ("ETHUSDT",)
 
-    def candles(self, symbol: str, interval: str, limit: int, market: str = "spot") -> list[Candle]:
+    def candles(self, symbol: str, interval: str, limit: int, market: str = "spot") -> Candles:
         self.asked.append((symbol, market))
-        return candles(100.0, 101.0, 102.0)
+        return Candles(candles(100.0, 101.0, 102.0), self.candles_age_ms, self.has_old_candles)
 
     def fills(self, symbol: str, run: str) -> list[FillRow]:
         return FILLS
@@ -346,6 +348,25 @@ def test_an_engine_that_stands_still_is_stale_though_it_answers(
     source.view = replace(VIEW, age_ms=7_000)
     panel.poll()
     assert "gl-stale" in panel._dom_classes and "Stale data" in panel._alarm.value
+
+
+def test_old_candles_are_told_though_the_engine_is_fresh(
+    panel: BotPanel, source: ScriptedSource
+) -> None:
+    source.candles_age_ms, source.has_old_candles = 42_000, True
+    now(panel)
+    assert panel.chart._options["stale"] and "42 s old" in panel.chart._options["tag"]
+    assert panel.chart._options["note"] == "The candles are 42 s old"
+    assert "42 s old" not in panel._tiles.value, "the bot's price is the engine's"
+    without_bot(source)
+    now(panel)
+    assert "<small>STALE · Replay · 42 s old</small>" in panel._tiles.value
+    source.view = replace(source.view, state="finished")
+    now(panel)
+    assert not panel.chart._options["stale"] and "STALE" not in panel._tiles.value
+    source.candles_age_ms, source.has_old_candles = 0, False
+    now(panel)
+    assert "<small>Replay · 0.3 s old</small>" in panel._tiles.value
 
 
 def test_start_needs_arming_and_a_change_disarms(panel: BotPanel, source: ScriptedSource) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -59,14 +59,14 @@ class CheckShape(Shape):
     note: str | None
 
     @classmethod
-    def of(cls, check: AnyCheck) -> CheckShape:
+    def of(cls, check: AnyCheck, say: Callable[[str], str] = str) -> CheckShape:
         return cls(
             filter=check.filter,
             verdict=str(check.verdict),
             value=_number(check.value),
             limit=_number(check.limit),
             missing=_number(check.missing),
-            note=check.note or None,
+            note=say(check.note) or None,
         )
 
 
@@ -82,20 +82,26 @@ class PairRowShape(Shape):
     checks: list[CheckShape]
 
     @classmethod
-    def of(cls, row: AnyRow) -> PairRowShape:
+    def of(cls, row: AnyRow, say: Callable[[str], str] = str) -> PairRowShape:
+        """The shape of `row`, its reasons in the words of `say`."""
         return cls(
             symbol=row.symbol,
             market_type=str(row.market),
             chosen=row.chosen,
             rank=row.rank,
             score=_number(row.score),
-            reason=row.reason,
-            checks=[CheckShape.of(check) for check in row.checks],
+            reason=say(row.reason),
+            checks=[CheckShape.of(check, say) for check in row.checks],
         )
 
 
 class PairSelection(Stamp):
-    """`/api/pairs`, those that passed by rank, then those that did not.
+    """`/api/pairs`: those that passed by rank, then those that failed, then the others by volume.
+
+    The others were out before they were looked at closely. `left_out` counts the symbols behind
+    the last of `pairs`: above the query's `limit`, or beyond what fits into an answer; `chosen`
+    names all that were chosen. `absent` are preferred symbols that the market does not have.
+    The stamp is as old as the oldest fact.
 
     `unknown_facts` says what becomes of a symbol of which a fact is not known: `skip` lets it pass,
     as a replay must, `fail` blocks it.
@@ -105,6 +111,8 @@ class PairSelection(Stamp):
     max_pairs: int
     unknown_facts: str
     chosen: list[str]
+    absent: list[str]
+    left_out: int
     pairs: list[PairRowShape]
 
 
