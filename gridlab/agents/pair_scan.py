@@ -65,8 +65,14 @@ class _Oldest:
         return found.value
 
 
-async def overview(agent: DataAgent, wanted: Collection[str] = ()) -> tuple[Sight, ...]:
-    """Every symbol in `QUOTE` that trades, and those of `wanted` in any case, by name.
+async def overview(
+    agent: DataAgent, preferred: Collection[str] = (), active: Collection[str] = ()
+) -> tuple[Sight, ...]:
+    """Every symbol in `QUOTE` that trades, by name.
+
+    Args:
+        preferred: symbols that are among them whatever their quote.
+        active: symbols that are among them in any case, as grids of ours are there.
 
     Raises:
         ExchangeUnavailable: the venue did not answer, or not in time.
@@ -94,13 +100,14 @@ async def overview(agent: DataAgent, wanted: Collection[str] = ()) -> tuple[Sigh
             is_stale=is_stale,
         )
         for symbol, ticker in sorted(tickers.items())
-        if symbol in known and (symbol in wanted or _is_eligible(known[symbol]))
+        if symbol in known and (symbol in active or _may_be_chosen(known[symbol], preferred))
     )
 
 
-def _is_eligible(rules: Instrument) -> bool:
+def _may_be_chosen(rules: Instrument, preferred: Collection[str]) -> bool:
     # The name of a futures contract with an end carries its date behind an underscore.
-    return rules.quote == QUOTE and rules.status == "TRADING" and "_" not in rules.symbol
+    is_offered = rules.quote == QUOTE and "_" not in rules.symbol
+    return rules.status == "TRADING" and (is_offered or rules.symbol in preferred)
 
 
 def finalists(

@@ -86,7 +86,8 @@ class PairTable:
     The last are those that were out before they were looked at closely, by volume.
 
     Args:
-        absent: preferred symbols that the market does not have, as the criteria spell them.
+        absent: preferred symbols that the market does not have, or does not trade now, as the
+            criteria spell them.
         age_ms: how old the oldest of the facts is; 0 in a recording, whose present is now.
         is_stale: whether a fact is older than its kind may be.
     """
@@ -163,7 +164,7 @@ class PairTable:
     def _notes(self) -> list[str]:
         notes = []
         if self.absent:
-            notes.append(f"Preferred, and not on this market: {', '.join(self.absent)}.")
+            notes.append(f"Preferred, and not traded on this market now: {', '.join(self.absent)}.")
         if self.is_stale:
             notes.append(f"Stale: some facts are up to {self.age_ms / 1000:.0f} s old.")
         if self.unknown is UnknownFacts.SKIP:

@@ -93,8 +93,8 @@ def live_table(
         ExchangeUnavailable: the venue's symbols could not be looked over.
     """
     criteria = asked.criteria
-    wanted = {*asked.active, *criteria.preferred.get(asked.market, ())}
-    seen = wait(overview(agent, wanted))
+    preferred = criteria.preferred.get(asked.market, ())
+    seen = wait(overview(agent, preferred, asked.active))
     cheap = [facts_of(sight, asked.mood(sight.base)) for sight in seen]
     passed_over = finalists(cheap, criteria, asked.active)
     closer = wait(look_closely(agent, [s for s in seen if not passed_over[s.symbol]]))

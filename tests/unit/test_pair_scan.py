@@ -16,7 +16,7 @@ from gridlab.agents.pair_facts import Sight, facts_of
 from gridlab.agents.pair_scan import look_closely, overview
 from gridlab.clock import ManualClock
 from gridlab.data.cache_core import IntelligentCache
-from gridlab.data.catalog import load
+from gridlab.data.catalog import instrument, load
 from gridlab.data.rest import PublicRest
 from gridlab.domain.market import Market
 from gridlab.errors import ExchangeUnavailable, InvalidInput
@@ -102,3 +102,21 @@ def test_an_overview_that_fails_or_is_late_is_told(
     ask(server, without_quotes)
     monkeypatch.setattr(pair_scan, "OVERVIEW_WITHIN_S", 0.05)
     ask(server, late)
+
+
+@pytest.mark.parametrize(
+    ("changes", "preferred", "may_be"),
+    [
+        ({}, (), True),
+        ({"status": "BREAK"}, (), False),
+        ({"status": "BREAK"}, ("BTCUSDT",), False),
+        ({"quote": "EUR"}, (), False),
+        ({"quote": "EUR"}, ("BTCUSDT",), True),
+        ({"symbol": "BTCUSDT_261225"}, (), False),
+    ],
+)
+def test_what_may_be_chosen_trades_now(
+    changes: dict[str, str], preferred: tuple[str, ...], may_be: bool
+) -> None:
+    rules = replace(instrument("BTCUSDT"), **changes)  # type: ignore[arg-type]
+    assert pair_scan._may_be_chosen(rules, preferred) is may_be

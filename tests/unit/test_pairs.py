@@ -510,7 +510,7 @@ def test_the_table_names_preferred_symbols_that_are_not_there_and_says_when_it_i
     here, *others = wanted
     table = asked.table([fact(here)], UnknownFacts.FAIL)
     assert others and table.absent == tuple(others)
-    assert f"Preferred, and not on this market: {', '.join(others)}." in repr(table)
+    assert f"Preferred, and not traded on this market now: {', '.join(others)}." in repr(table)
     assert not asked.table([fact(symbol) for symbol in wanted], UnknownFacts.FAIL).absent
     old = repr(replace(table, age_ms=90_000, is_stale=True))
     assert "Stale: some facts are up to 90 s old." in old
