@@ -32,7 +32,6 @@ from gridlab.errors import Conflict, ExchangeUnavailable, NotFound
 from gridlab.exchange.base import Accepted, Exchange, FuturesExchange, RejectCode, Unknown
 from gridlab.exchange.binance.futures import BinanceFutures
 from gridlab.exchange.binance.spot import BinanceSpot
-from gridlab.exchange.binance.transport import NOT_SENT
 from gridlab.exchange.binance.user_stream import SpotUserStream
 from gridlab.testing.twin import RunningTwin, running_twin
 
@@ -444,8 +443,8 @@ def test_not_one_request_leaves_during_a_ban(market: Market) -> None:
         until_ms = desk.account.banned_until_ms
         assert 15_000 < until_ms - SystemClock().now_ms() < 22_000
         for slot in range(5):
-            assert refused(await desk.account.place(desk.request(slot))) == NOT_SENT
-        assert refused(await desk.account.cancel(SYMBOL, "gl-x-1-1-1")) == NOT_SENT
+            assert refused(await desk.account.place(desk.request(slot))) == RejectCode.NOT_SENT
+        assert refused(await desk.account.cancel(SYMBOL, "gl-x-1-1-1")) == RejectCode.NOT_SENT
         for read in (desk.account.balances, desk.account.ping):
             with pytest.raises(ExchangeUnavailable, match="silence until"):
                 await read()
@@ -475,7 +474,7 @@ def test_a_ban_that_a_socket_tells_of_silences_requests_too(where: str) -> None:
             await stream.open()
         assert 15_000 < desk.account.banned_until_ms - SystemClock().now_ms() < 22_000
         asked = desk.twin.account()["requests_in_ban"]
-        assert refused(await desk.account.place(desk.request())) == NOT_SENT
+        assert refused(await desk.account.place(desk.request())) == RejectCode.NOT_SENT
         with pytest.raises(ExchangeUnavailable, match="silence until"):
             await stream.open()
         assert desk.twin.account()["requests_in_ban"] == asked
@@ -573,7 +572,7 @@ def test_a_thousand_levels_pass_without_one_refusal_for_their_number(market: Mar
             assert refused(await desk.account.cancel(SYMBOL, name)) == RejectCode.NOT_OPEN
         outcomes = await asyncio.gather(*tasks)
         assert all(isinstance(outcome, Accepted) for outcome in outcomes[:fits])
-        assert {refused(outcome) for outcome in outcomes[fits:]} == {NOT_SENT}
+        assert {refused(outcome) for outcome in outcomes[fits:]} == {RejectCode.NOT_SENT}
         placed = [D(row["price"]) for row in desk.truth()["orders"]]
         assert sorted(placed, reverse=True) == [D(price) for price in prices[:fits]]
 
