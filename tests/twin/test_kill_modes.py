@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
+from waiting import wait_for
 
 from gridlab.app.facade import GridLab
 from gridlab.app.killswitch import KillSwitch
 from gridlab.domain.market import Market
 from gridlab.domain.snapshot import BotStatus, Mode
 from gridlab.testing.twin import RunningTwin, running_twin
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 15) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, f"it did not happen in time: {what}"
-        time.sleep(0.02)
-    return found
 
 
 @pytest.fixture(autouse=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from waiting import wait_for
 
 from gridlab.api.app import create_app
 from gridlab.app import live_session
@@ -16,13 +16,6 @@ from gridlab.app.facade import GridLab
 from gridlab.domain.events import StopPolicy
 from gridlab.domain.snapshot import BotStatus, Mode
 from gridlab.testing.twin import running_twin
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 15) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"it did not happen in time: {what}"
-        time.sleep(0.02)
 
 
 @pytest.fixture

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from spot_client import SpotClient
+from waiting import wait_for
 
 from gridlab.api.app import create_app
 from gridlab.app.ban_file import remembering_budgets
@@ -26,14 +26,6 @@ from gridlab.domain.orders import ClientId
 from gridlab.domain.snapshot import BotStatus, EngineState, Mode
 from gridlab.errors import Conflict, InvalidSpec, LeaseHeld, NotFound, StorageError
 from gridlab.testing.twin import RunningTwin, running_twin
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 15) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, f"it did not happen in time: {what}"
-        time.sleep(0.02)
-    return found
 
 
 @pytest.fixture(autouse=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import wait_for
 
 from gridlab.app import live_session
 from gridlab.app.facade import GridLab
@@ -128,10 +129,3 @@ def prepared(lab: GridLab, spec: GridSpec) -> Coroutine[Any, Any, None]:
     """What a start does before its grid is journalled."""
     assert lab._engine is not None and lab._engine.session is not None
     return lab._engine.session.prepare(spec)
-
-
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < end, f"it did not happen in time: {what}"
-        time.sleep(0.02)

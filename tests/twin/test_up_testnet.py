@@ -12,16 +12,16 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import wait_for
 
 from gridlab.app.audit import audit_journal
 from gridlab.domain.snapshot import Mode
@@ -46,14 +46,6 @@ def ask(url: str, body: Any = None) -> Any:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         return {**json.load(error), "status": error.code}
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 20) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, f"it did not happen in time: {what}"
-        time.sleep(0.05)
-    return found
 
 
 @dataclass

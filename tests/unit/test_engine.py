@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import wait_for
 
 from gridlab.app.facade import GridLab
 from gridlab.data.catalog import DEFAULT_REPLAY_START_MS
@@ -40,13 +40,6 @@ SHORT: dict[str, Any] = {
     "start_ms": DEFAULT_REPLAY_START_MS,
     "end_ms": DEFAULT_REPLAY_START_MS + 6 * HOURS_MS,
 }
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.005)
 
 
 def play_to_end(lab: GridLab) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import wait_for
 
 from gridlab.api import create_app
 from gridlab.app.facade import GridLab
@@ -32,13 +32,6 @@ SPAN: dict[str, Any] = {
     "end_ms": DEFAULT_REPLAY_START_MS + 6 * 3_600_000,
     "first_bot": "BTCUSDT",
 }
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.005)
 
 
 def break_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
