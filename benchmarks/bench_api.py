@@ -11,7 +11,7 @@ Both applications are served by the same kind of server in this process; the rea
 of their own with one keep-alive connection each. All that is compared is done in turns, so that a
 change of the machine's mood meets all alike. The exit status is 1 where a limit is missed.
 
-    python benchmarks/bench_api.py [--seconds 3] [--rounds 5] [--only rates] [--callers tokens]
+    python benchmarks/bench_api.py [--seconds 3] [--rounds 6] [--only rates] [--callers tokens]
 """
 
 from __future__ import annotations
@@ -269,7 +269,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=3.0, help="of each turn")
-    parser.add_argument("--rounds", type=int, default=3, help="turns, of which the median counts")
+    parser.add_argument("--rounds", type=int, default=6, help="turns, of which the median counts")
     parser.add_argument("--only", choices=("rates", "steps"), help="one half of the work")
     parser.add_argument("--callers", choices=("anyone", "tokens"), help="by default both")
     options = parser.parse_args()
