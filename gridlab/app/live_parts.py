@@ -67,19 +67,13 @@ def configured_symbols(config: Config, market: Market) -> tuple[str, ...]:
     return tuple(pairs.preferred_symbols)
 
 
-def wanted_symbols(config: Config, market: Market, journal: Journal) -> tuple[str, ...]:
-    """Symbols to follow from the start: the configured ones, and those that grids ever traded."""
-    traded = traded_rules(market, journal)
-    return tuple(dict.fromkeys((*configured_symbols(config, market), *traded)))
-
-
-def traded_rules(market: Market, journal: Journal) -> dict[str, Instrument]:
+def traded_rules(journal: Journal) -> dict[Market, dict[str, Instrument]]:
     """The symbols that grids ever traded, with the rules that the last of them began with."""
-    return {
-        entry.event.spec.symbol: entry.event.instrument
-        for entry in journal.entries()
-        if isinstance(entry.event, GridStarted) and entry.event.spec.market is market
-    }
+    found: dict[Market, dict[str, Instrument]] = {market: {} for market in Market}
+    for entry in journal.entries():
+        if isinstance(entry.event, GridStarted):
+            found[entry.event.spec.market][entry.event.spec.symbol] = entry.event.instrument
+    return found
 
 
 def listed(wanted: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from gridlab.agents.live import LiveDriver
 from gridlab.agents.trader import Trader
 from gridlab.app.account_lease import bind_books
-from gridlab.app.live_parts import configured_symbols, listed, public_parts, wanted_symbols
+from gridlab.app.live_parts import configured_symbols, listed, public_parts, traded_rules
 from gridlab.app.session import Account, Probe
 from gridlab.app.settings import Settings
 from gridlab.clock import Clock
@@ -77,6 +77,7 @@ class LiveSession(ABC):
         self.market = self._parts.market
         self.agents = self._parts.agents
         self._symbols: dict[Market, tuple[str, ...]] = {}
+        self._traded = traded_rules(self.journal)
 
     # --- what each kind adds ----------------------------------------------------------------------
 
@@ -103,8 +104,9 @@ class LiveSession(ABC):
         return ()
 
     def _wanted(self, market: Market) -> tuple[str, ...]:
-        """The symbols to follow from the start."""
-        return wanted_symbols(self._settings.config, market, self.journal)
+        """The symbols to follow from the start: configured ones, and those that grids traded."""
+        configured = configured_symbols(self._settings.config, market)
+        return tuple(dict.fromkeys((*configured, *self._traded[market])))
 
     async def _rules(self, market: Market, symbol: str) -> Instrument:
         """The rules that a grid on `symbol` would have; raises `NotFound`."""

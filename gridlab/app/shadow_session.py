@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from gridlab.agents.shadow import Shadow
-from gridlab.app.live_parts import traded_rules
 from gridlab.app.live_session import LiveSession, probe_of
 from gridlab.app.paper_account import PaperAccount, at_account_leverage, paper_venue
 from gridlab.app.session import Account, Probe
@@ -56,7 +55,7 @@ class ShadowSession(LiveSession):
             rules = {symbol: await self._rules(market, symbol) for symbol in self._symbols[market]}
             removed = self._removed[market] = {
                 symbol: replace(known, status="BREAK")
-                for symbol, known in traded_rules(market, self.journal).items()
+                for symbol, known in self._traded[market].items()
                 if symbol not in rules
             }
             rules |= removed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from spot_client import SpotClient
@@ -15,6 +16,12 @@ def twin() -> Iterator[RunningTwin]:
     with running_twin(has_limits=False) as running:
         running.price("BTCUSDT", "60000")
         yield running
+
+
+@pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accounts are locked in the user's home; each test has one of its own."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
 @pytest.fixture

@@ -19,9 +19,8 @@ from gridlab.testing.twin import running_twin
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GridLab]:
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_home: None) -> Iterator[GridLab]:
     """An engine in Testnet whose configuration prefers two of the three symbols there are."""
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr(live_session, "LET_GO_EVERY_MS", 100)
     names = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
     with running_twin(symbols=names, has_limits=False, pulse_ms=1_000) as twin:

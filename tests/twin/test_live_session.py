@@ -27,11 +27,7 @@ from gridlab.domain.snapshot import BotStatus, EngineState, Mode
 from gridlab.errors import Conflict, InvalidSpec, LeaseHeld, NotFound, StorageError
 from gridlab.testing.twin import RunningTwin, running_twin
 
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Accounts are locked in the user's home; each test has one of its own."""
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 @pytest.fixture

@@ -105,6 +105,7 @@ def test_a_symbol_subscribed_later_is_told_now_and_after_a_reconnection() -> Non
         await until(lambda: len(gaps) == 2, "the reconnection")
         await asyncio.to_thread(twin.price, "ETHUSDT", "2502")
         await until(lambda: len(ids) == 3, "a trade after the reconnection")
+        assert ids == sorted(set(ids)), "asked for twice, it is told once"
         await stream.close()
 
     with running_twin(symbols=("BTCUSDT", "ETHUSDT"), has_limits=False) as twin:
