@@ -117,12 +117,12 @@ def test_the_random_cases_were_worth_it() -> None:
     """A good part of them within the kernel's domain, levered ones and payments among them."""
     if not SEEN:
         pytest.skip("the random cases did not run in this process")
-    assert SEEN["kernel"] >= 0.3 * CASES, SEEN
+    assert SEEN["kernel"] >= 0.25 * CASES, SEEN
     assert SEEN["fills"] >= 10 * CASES, SEEN
-    assert SEEN["paid"] >= CASES, SEEN
-    assert SEEN["levered"] >= 0.1 * CASES, SEEN
+    assert SEEN["paid"] >= 0.5 * CASES, SEEN
+    assert SEEN["levered"] >= 0.05 * CASES, SEEN
     for margin in MarginType:
-        assert SEEN[f"margin {margin}"] >= 0.1 * CASES, SEEN
+        assert SEEN[f"margin {margin}"] >= 0.05 * CASES, SEEN
 
 
 @pytest.mark.parametrize("seed", range(max(8, CASES // 40)))
