@@ -20,7 +20,8 @@ from typing import Protocol
 from gridlab._version import __version__
 from gridlab.app.admission import admit
 from gridlab.app.ban_file import wait_out_ban
-from gridlab.app.config import load_config
+from gridlab.app.config import DEFAULT_PATH, load_config
+from gridlab.app.config_reach import limits_in_words, set_in_vain
 from gridlab.app.dashboards import ChildServer, launch_lab, launch_voila
 from gridlab.app.doctor import DoctorOptions, examine
 from gridlab.app.facade import GridLab
@@ -208,6 +209,10 @@ def _print_banner(lab: GridLab, server: Server, children: dict[str, ChildServer]
         if snapshot.state is EngineState.RECOVERING:
             rows.append(("Waiting", snapshot.reason))
         rows += [(f"{name}", venue.state) for name, venue in snapshot.venues.items()]
+    if snapshot.mode in REAL_ORDERS:
+        rows.append(("Limits", limits_in_words()))
+    if names := set_in_vain(settings.config, load_config(DEFAULT_PATH)):
+        rows.append(("In vain", f"set, and nothing obeys it yet: {', '.join(names)}"))
     rows.append(("Data", str(settings.books_dir)))
     rows += [
         ("Grid", f"{bot.symbol}, {bot.levels} levels, {bot.status}")

@@ -22,8 +22,9 @@ from pathlib import Path
 
 from gridlab.app.ban_file import remembered_ban_ms, remembering_budgets
 from gridlab.app.checks import Check, Verdict
-from gridlab.app.config import Config, load_config
-from gridlab.app.modes import COMMANDS, Access, make_access
+from gridlab.app.config import DEFAULT_PATH, Config, load_config
+from gridlab.app.config_reach import limits_in_words, set_in_vain
+from gridlab.app.modes import COMMANDS, REAL_ORDERS, Access, make_access
 from gridlab.app.settings import books_dir, default_data_dir
 from gridlab.clock import SystemClock, iso
 from gridlab.data.catalog import verify_all
@@ -94,9 +95,12 @@ def examine(options: DoctorOptions) -> Iterator[Check]:
     yield from _guarded("disk", lambda: _disk(folder))
     if config is None:
         return
+    yield from _reach(config)
     yield from _guarded("ports", lambda: _ports(config, options))
     access, told = _access(config, options)
     yield from told
+    if access is not None and access.mode in REAL_ORDERS:
+        yield Check("limits", Verdict.WARN, limits_in_words())
     yield from _guarded("books", lambda: _books(folder, (access or Access()).mode))
     if access is not None and access.mode is not Mode.REPLAY:
         yield from _venues(access, config, folder)
@@ -150,6 +154,13 @@ def _config(options: DoctorOptions) -> tuple[Config | None, Check]:
         return None, Check("config", Verdict.FAIL, "; ".join(error.problems))
     where = options.config or os.environ.get("GRIDLAB_CONFIG") or "the packaged defaults"
     return config, Check("config", Verdict.OK, f"{where} can be read and agrees with itself")
+
+
+def _reach(config: Config) -> Iterator[Check]:
+    """What the user's own file sets in vain."""
+    if names := set_in_vain(config, load_config(DEFAULT_PATH)):
+        words = f"set, and nothing obeys it yet: {', '.join(names)}"
+        yield Check("config", Verdict.WARN, words)
 
 
 def _data_dir(folder: Path) -> Check:
