@@ -33,8 +33,6 @@ UNOBEYED_REST: Final = (
     "sentiment_analysis.rl_feature",
     "ai_agent.report_generation.pair_analysis",
     "alerts",
-    "logging.log_to_console",
-    "logging.trade_log_file",
     "logging.market_performance_log",
 )
 

@@ -152,12 +152,23 @@ def _log_to(lab: GridLab) -> None:
     path = settings.log_path
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=5_000_000, backupCount=3)
-    handler.setFormatter(
-        RedactingFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", lab.log_ring)
-    )
+    form = RedactingFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", lab.log_ring)
+    handlers: list[logging.Handler] = [
+        logging.handlers.RotatingFileHandler(path, maxBytes=5_000_000, backupCount=3)
+    ]
+    if settings.config.logging.log_to_console:
+        console = logging.StreamHandler()
+        console.addFilter(_concerns_the_user)
+        handlers.append(console)
+    for handler in handlers:
+        handler.setFormatter(form)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request says nothing
-    logging.basicConfig(level=settings.config.logging.level, handlers=[handler])
+    logging.basicConfig(level=settings.config.logging.level, handlers=handlers)
+
+
+def _concerns_the_user(record: logging.LogRecord) -> bool:
+    """Our own lines, and what other packages warn of."""
+    return record.levelno >= logging.WARNING or record.name.partition(".")[0] == "gridlab"
 
 
 def _server(lab: GridLab, options: Options, make_server: MakeServer) -> Server:

@@ -33,6 +33,7 @@ from gridlab.app.sentiment_verbs import SentimentVerbs
 from gridlab.app.session import Probe, Session
 from gridlab.app.settings import Settings, make_settings, secrets_of
 from gridlab.app.symbols import SymbolReport, report_on
+from gridlab.app.trade_log import TradeFile, TradeLog
 from gridlab.app.work_verbs import WorkVerbs
 from gridlab.clock import MarketTime, SystemClock
 from gridlab.data.cache import IntelligentCache, adopt_global_cache, release_global_cache
@@ -207,13 +208,20 @@ class GridLab(MarketVerbs, PairVerbs, RecordVerbs, WorkVerbs, AiVerbs, Sentiment
         await engine.run()
 
     def _companions(self) -> Iterator[Companion]:
-        """The agents that the configuration wants beside the trader."""
+        """What works beside the trader: the agents that the configuration wants, and the CSV."""
         if self.settings.config.ai_agent.enabled:
             agent = self.ai_agent = self.ai_desk.agent(SystemClock())
             yield Companion("ai", agent.run, lambda: agent.beat_ms)
         if self.settings.config.sentiment_analysis.enabled:
             reader = self.sentiment_agent = self._make_sentiment_agent(SystemClock())
             yield Companion("sentiment", reader.run, lambda: reader.beat_ms)
+
+        trades = TradeLog(self._trade_file, SystemClock())
+        yield Companion("trade_log", trades.run, lambda: trades.beat_ms)
+
+    def _trade_file(self) -> TradeFile:
+        settings = self.settings
+        return TradeFile(settings.trade_log_path, settings.journal_path)
 
     def advice(self) -> tuple[Advice, ...]:
         """What the agents advise now; it only asks for more care. See `gridlab.domain.advice`."""
@@ -227,7 +235,8 @@ class GridLab(MarketVerbs, PairVerbs, RecordVerbs, WorkVerbs, AiVerbs, Sentiment
     def _archive(self) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         folder, kinds = self.settings.books_dir, ("*.sqlite*", "account.json")
-        kept = [path for kind in kinds for path in folder.glob(kind) if path.is_file()]
+        there = [path for kind in kinds for path in folder.glob(kind)]
+        kept = [path for path in (*there, self.settings.trade_log_path) if path.is_file()]
         if kept:
             target = folder / "archive" / f"{stamp}-{os.getpid()}"
             target.mkdir(parents=True)

@@ -115,22 +115,27 @@ class RecordVerbs:
 
         Each fill's cursor is the seq of its entry.
         """
-        found: list[tuple[int, Trade]] = []
-        end = after
-        for looked_at, (seq, entry) in enumerate(
-            read_entries(self._journal_path(mode), None, after)
-        ):
-            trade = _fill_on(symbol, entry)
-            if looked_at == MOST_ENTRIES or (trade is not None and len(found) == limit):
-                return Page(tuple(found), end, has_more=True)
-            if trade is not None:
-                found.append((seq, trade))
-            end = seq
-        return Page(tuple(found), end, has_more=False)
+        return fills_in(self._journal_path(mode), symbol, after, limit)
 
     def _journal_path(self, mode: Mode | None) -> Path:
         settings = self.settings
         return (settings if mode is None else settings.in_mode(mode)).journal_path
+
+
+def fills_in(
+    journal: Path, symbol: str | None = None, after: int = 0, limit: int = 100
+) -> Page[int, Trade]:
+    """A page of the fills in the journal at this path; see `RecordVerbs.fill_page`."""
+    found: list[tuple[int, Trade]] = []
+    end = after
+    for looked_at, (seq, entry) in enumerate(read_entries(journal, None, after)):
+        trade = _fill_on(symbol, entry)
+        if looked_at == MOST_ENTRIES or (trade is not None and len(found) == limit):
+            return Page(tuple(found), end, has_more=True)
+        if trade is not None:
+            found.append((seq, trade))
+        end = seq
+    return Page(tuple(found), end, has_more=False)
 
 
 def _fill_on(symbol: str | None, entry: Entry) -> Trade | None:

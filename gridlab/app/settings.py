@@ -74,6 +74,11 @@ class Settings:
         return self.data_dir / "killed.txt"
 
     @property
+    def trade_log_path(self) -> Path:
+        """A line for each fill of this mode."""
+        return self.books_dir / self.config.logging.trade_log_file
+
+    @property
     def log_path(self) -> Path:
         return self.data_dir / self.config.logging.log_file
 

@@ -1,0 +1,224 @@
+"""The CSV of fills: level with the journal after crashes, deletions, other books and full disks."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from waiting import wait_for
+
+from gridlab.app import trade_log
+from gridlab.app.facade import GridLab
+from gridlab.app.trade_log import COLUMNS, TradeFile, TradeLog
+from gridlab.clock import SystemClock
+from gridlab.domain.events import OrderEnded, OrderFilled
+from gridlab.domain.orders import Side, Trade, VenueStatus
+from gridlab.errors import StorageError
+from gridlab.money import text
+from gridlab.store.journal import Entry, Journal
+
+
+def filled(number: int, quantity: str = "0.0015") -> Entry:
+    side = Side.BUY if number % 2 else Side.SELL
+    trade = Trade(
+        trade_id=number,
+        order_id=f"o{number}",
+        client_id=f"gl-r1-{number}-0-1",
+        symbol="BTCUSDT",
+        side=side,
+        price=Decimal("67373.76"),
+        quantity=Decimal(quantity),
+        fee=Decimal("0.0000015"),
+        fee_asset="BTC",
+        is_maker=True,
+        time_ms=1_774_607_640_123 + number,
+    )
+    return Entry("r1", OrderFilled(trade.time_ms, trade), ())
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> TradeFile:
+    return TradeFile(tmp_path / "logs" / "trades.csv", tmp_path / "journal.sqlite")
+
+
+@pytest.fixture
+def journal(file: TradeFile) -> Iterator[Journal]:
+    with Journal.open(file.journal, lambda: "r") as opened:
+        yield opened
+
+
+@pytest.fixture
+def make(file: TradeFile) -> Callable[[], TradeLog]:
+    """A log as a new process has it."""
+    return lambda: TradeLog(lambda: file, SystemClock())
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as opened:
+        return list(csv.DictReader(opened))
+
+
+def ids(path: Path) -> list[int]:
+    return [int(row["trade_id"]) for row in rows(path)]
+
+
+def test_a_line_is_exact_and_names_its_order(
+    file: TradeFile, journal: Journal, make: Callable[[], TradeLog]
+) -> None:
+    journal.append([filled(1, "0.12345678901234567890")])
+    assert make().catch_up() == 1
+    assert rows(file.path) == [
+        {
+            "seq": "1",
+            "time": "2026-03-27T10:34:00Z",
+            "time_ms": "1774607640124",
+            "symbol": "BTCUSDT",
+            "side": "buy",
+            "price": "67373.76",
+            "quantity": "0.1234567890123456789",
+            "quote_quantity": "8317.748073288414807245664",
+            "fee": "0.0000015",
+            "fee_asset": "BTC",
+            "is_maker": "true",
+            "trade_id": "1",
+            "order_id": "o1",
+            "client_order_id": "gl-r1-1-0-1",
+        }
+    ]
+
+
+def test_pages_and_processes_follow_each_other_without_a_gap_or_a_second_line(
+    file: TradeFile, journal: Journal, make: Callable[[], TradeLog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trade_log, "PAGE", 3)
+    ended = Entry("r1", OrderEnded(5, "gl-r1-9-0-1", VenueStatus.CANCELED, Decimal(0)), ())
+    first = make()
+    for begin in range(1, 31, 10):
+        journal.append([entry for n in range(begin, begin + 10) for entry in (filled(n), ended)])
+        assert first.catch_up() == 10
+    assert first.catch_up() == 0
+    journal.append([filled(31)])
+    assert make().catch_up() == 1
+    assert ids(file.path) == list(range(1, 32))
+
+
+def test_a_torn_line_is_written_again(
+    file: TradeFile, journal: Journal, make: Callable[[], TradeLog]
+) -> None:
+    journal.append([filled(n) for n in (1, 2, 3)])
+    make().catch_up()
+    whole = file.path.read_bytes()
+    for cut in range(len(whole)):
+        file.path.write_bytes(whole[:cut])
+        make().catch_up()
+        assert file.path.read_bytes() == whole, cut
+        for aside in file.path.parent.glob("trades.*.csv"):  # less than a heading is no log
+            assert cut < len(",".join(COLUMNS)) + 1
+            aside.unlink()
+
+
+def test_a_deleted_file_is_written_anew(
+    file: TradeFile, journal: Journal, make: Callable[[], TradeLog]
+) -> None:
+    running = make()
+    assert running.catch_up() == 0 and not file.path.exists()
+    journal.append([filled(1), filled(2)])
+    running.catch_up()
+    file.path.unlink()
+    assert running.catch_up() == 2
+    assert ids(file.path) == [1, 2]
+
+
+@pytest.mark.parametrize("foreign", ["longer books", "another fill", "other columns", "no text"])
+def test_what_is_not_of_these_books_is_kept_aside(
+    file: TradeFile, journal: Journal, make: Callable[[], TradeLog], foreign: str
+) -> None:
+    journal.append([filled(1), filled(2)])
+    make().catch_up()
+    lines = file.path.read_text().splitlines(keepends=True)
+    before = {
+        "longer books": "".join(lines).replace("\n2,", "\n7,"),
+        "another fill": "".join(lines).replace("67373.76", "67373.77"),
+        "other columns": "".join(lines).replace("order_id", "orders_id"),
+        "no text": "\x00\x01\n\x02",
+    }[foreign]
+    file.path.write_text(before)
+    assert make().catch_up() == 2
+    assert ids(file.path) == [1, 2]
+    (aside,) = file.path.parent.glob("trades.*.csv")
+    assert aside.read_text() in (before, before[: before.rfind("\n") + 1])
+
+
+def test_another_mode_has_another_file(file: TradeFile, journal: Journal, tmp_path: Path) -> None:
+    other = TradeFile(tmp_path / "testnet" / "trades.csv", tmp_path / "testnet" / "j.sqlite")
+    (tmp_path / "testnet").mkdir()
+    now = file
+    log = TradeLog(lambda: now, SystemClock())
+    journal.append([filled(1)])
+    log.catch_up()
+    with Journal.open(other.journal, lambda: "t") as live:
+        live.append([filled(8), filled(9)])
+        now = other
+        assert log.catch_up() == 2
+        now = file
+        assert log.catch_up() == 0
+        journal.append([filled(2)])
+        assert log.catch_up() == 1
+    assert (ids(file.path), ids(other.path)) == ([1, 2], [8, 9])
+
+
+def test_what_the_disk_refuses_is_told_once_and_written_later(
+    file: TradeFile,
+    journal: Journal,
+    make: Callable[[], TradeLog],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(trade_log, "EVERY_S", 0.01)
+    journal.append([filled(1)])
+    file.path.parent.write_text("a file where the folder should be")
+
+    async def in_turn() -> None:
+        log = make()
+        work = asyncio.create_task(log.run())
+        began_ms = log.beat_ms
+        while log.beat_ms == began_ms or not caplog.records:
+            await asyncio.sleep(0.01)
+        file.path.parent.unlink()
+        while not file.path.exists():
+            await asyncio.sleep(0.01)
+        monkeypatch.setattr(trade_log, "EVERY_S", 3600)
+        await asyncio.sleep(0.05)
+        journal.append([filled(2)])
+        work.cancel()  # what came last is written before the end
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+    asyncio.run(asyncio.wait_for(in_turn(), 60))
+    assert ids(file.path) == [1, 2]
+    assert len([r for r in caplog.records if "trade log is behind" in r.message]) == 1
+
+
+def test_a_journal_that_cannot_be_read_is_an_error(
+    file: TradeFile, make: Callable[[], TradeLog]
+) -> None:
+    file.journal.write_bytes(b"no database at all, but long enough to look at" * 100)
+    with pytest.raises(StorageError):
+        make().catch_up()
+
+
+def test_a_replay_leaves_every_fill_in_it(tmp_path: Path) -> None:
+    folder = tmp_path / "home"
+    for fresh in (False, True):
+        with GridLab(folder, speed=0, first_bot="BTCUSDT", fresh=fresh) as lab:
+            wait_for(lambda: len(lab.fill_page(limit=20).items) >= 12)
+            path = lab.settings.trade_log_path
+        page = lab.fill_page(limit=5_000)
+        found = [(int(r["seq"]), r["client_order_id"], r["quantity"]) for r in rows(path)]
+        told = [(seq, trade.client_id, text(trade.quantity)) for seq, trade in page.items]
+        assert found == told and len(found) >= 12
+    assert len(list((folder / "archive").rglob("trades.csv"))) == 1
