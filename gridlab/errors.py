@@ -11,6 +11,7 @@
     ├── Conflict                  true request, wrong state (already running, other owner)
     │   └── LeaseHeld             another process owns this account
     ├── ExchangeUnavailable       a read from the venue failed; nothing was changed
+    │   └── VenueAway             the venue answers nobody now, whatever is asked
     ├── SourceUnavailable         a source of texts did not answer usably; the others go on
     ├── ModelUnavailable          no local model answered: none there, too slow, or busy
     ├── ModelAnswerRefused        a local model answered what cannot be used
@@ -76,7 +77,17 @@ class LeaseHeld(Conflict):
 
 
 class ExchangeUnavailable(GridLabError):
-    """A read from the venue failed; nothing was changed."""
+    """A read from the venue failed; nothing was changed.
+
+    What failed is this question: others, about another symbol, may be answered all the same.
+    """
+
+
+class VenueAway(ExchangeUnavailable):
+    """The venue as a whole does not answer: no connection, too late, or it asked for silence.
+
+    Whoever has more to ask does it no good by going on.
+    """
 
 
 class SourceUnavailable(GridLabError):

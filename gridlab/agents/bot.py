@@ -11,7 +11,7 @@ from gridlab.domain.commands import CancelOrder, Command
 from gridlab.domain.events import Event, FundingPaid, OrderFilled
 from gridlab.domain.market import Instrument, Market
 from gridlab.domain.snapshot import Recovery
-from gridlab.errors import BugError, InvalidInput, NotFound
+from gridlab.errors import BugError, ExchangeUnavailable, InvalidInput, NotFound, VenueAway
 from gridlab.grid.engine import Grid, Phase
 from gridlab.grid.lifecycle import Order
 
@@ -31,6 +31,9 @@ class Bot:
         first_trade_ms: the venue's time of the first trade; None before there was one.
         payments: ids of the funding that is booked here, or about to be.
         is_filed: it is over and was compared with the venue once more after that.
+        unread: why the venue could not be read about its symbol the last time; else empty.
+        is_compared: whether books and venue were compared since this process has the bot. One that
+            it started itself has nothing to compare.
         rules: the venue's rules that the grid was last told.
         restraint: what the venue lately refused for reasons that hold for the next order too.
         recovery: what the last start of the process found, if the bot existed before it.
@@ -50,6 +53,8 @@ class Bot:
         self.first_trade_ms: int | None = None
         self.payments: set[str] = set()
         self.is_filed = False
+        self.unread = ""
+        self.is_compared = False
         self.recovery: Recovery | None = None
         self.rules: Instrument | None = None
         self.restraint = Restraint()
@@ -100,6 +105,26 @@ class Bot:
                 "it. Look at the venue for what is left of its orders and holdings, and cancel and "
                 "sell them by hand; should it be listed again, restart GridLab and the bot goes on"
             )
+
+    @contextmanager
+    def noting_refusals(self) -> Iterator[None]:
+        """Keep, and raise nothing, when the venue refuses to be read about this bot's symbol.
+
+        That is its own affair: the other bots of the market are read all the same.
+
+        Raises:
+            VenueAway: the venue answers nobody.
+        """
+        try:
+            with self.halting_if_unlisted():
+                yield
+        except VenueAway:
+            raise
+        except ExchangeUnavailable as error:
+            self.unread = str(error)
+            log.warning("bot %s on %s could not be compared: %s", self.run, self.symbol, error)
+        else:
+            self.unread = ""
 
     def handle(self, event: Event) -> tuple[Command, ...]:
         """The grid's commands; none, and the bot halted, when the event contradicts what is known.

@@ -4,7 +4,8 @@ Fills drive the trader as they arrive, without this module. It keeps the books r
 after every gap in a venue's events, and on a timer, it has the trader compare its bots with the
 venue, and only then calls the stream caught up; once a minute, while a venue is ready and its
 price is fresh, it lets the grids try their vacant slots again. Each market is followed on its own,
-so that a venue that is away does not hold up another.
+so that a venue that is away does not hold up another; and a bot about whose symbol the venue will
+not be read waits alone, with its vacant slots, until it can be.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from gridlab.agents.bot import Bot
 from gridlab.agents.trader import Trader
 from gridlab.clock import Clock
 from gridlab.domain.market import Market
-from gridlab.errors import ExchangeUnavailable, NotFound
+from gridlab.errors import ExchangeUnavailable, NotFound, VenueAway
 from gridlab.exchange.base import LiveExchange, MarketData
 
 log = logging.getLogger(__name__)
@@ -149,25 +150,29 @@ class LiveDriver:
     # --- one market -------------------------------------------------------------------------------
 
     async def _follow(self, watch: _Watch) -> None:
-        """Compare now, after every gap, and on the timer; sooner again when that failed."""
+        """Compare now, after every gap, and on the timer; sooner again while some of it failed."""
         pause_ms = FIRST_PAUSE_MS
         while True:
             gaps = watch.gaps
             try:
                 await self._trader.reconcile(watch.market)
-            except ExchangeUnavailable as error:
+            except VenueAway as error:
                 log.warning("%s could not be read: %s", watch.market, error)
                 await self._wait(watch, pause_ms)
                 pause_ms = min(2 * pause_ms, LONGEST_PAUSE_MS)
                 continue
-            pause_ms = FIRST_PAUSE_MS
             watch.gaps_closed = gaps
             if watch.gaps == gaps and watch.venue is not None:
                 watch.venue.caught_up()
-            await self._wait(
-                watch,
-                self._reconcile_ms if watch.is_ready else min(UNREADY_EVERY_MS, self._reconcile_ms),
-            )
+            due_ms = self._reconcile_ms
+            if not watch.is_ready:
+                due_ms = min(due_ms, UNREADY_EVERY_MS)
+            if self._trader.unread(watch.market):
+                due_ms = min(due_ms, pause_ms)
+                pause_ms = min(2 * pause_ms, LONGEST_PAUSE_MS)
+            else:
+                pause_ms = FIRST_PAUSE_MS
+            await self._wait(watch, due_ms)
 
     async def _wait(self, watch: _Watch, duration_ms: int) -> None:
         """Return after that time, or at once when a gap is noted."""
@@ -188,7 +193,8 @@ class LiveDriver:
         while True:
             await self._clock.sleep_until(self._clock.now_ms() + self._replan_ms)
             for bot in tuple(self._trader.bots.values()):
-                if bot.is_driven and not bot.is_over and self._watches[bot.market].is_ready:
+                is_behind = bool(bot.unread) or not self._watches[bot.market].is_ready
+                if bot.is_driven and not bot.is_over and not is_behind:
                     self._replan_bot(bot)
 
     def _replan_bot(self, bot: Bot) -> None:

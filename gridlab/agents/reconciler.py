@@ -104,7 +104,8 @@ class Reconciler:
             known: the ids of every order that some bot holds live, at the moment of asking.
 
         Raises:
-            ExchangeUnavailable: the venue could not be read; what was posted before stands.
+            ExchangeUnavailable: the venue could not be read, and where it is a `VenueAway` not
+                about other symbols either; what was posted before stands.
         """
         position = await self.check_account(bot, venue)
         if not bot.is_driven:

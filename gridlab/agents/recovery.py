@@ -6,7 +6,8 @@
    us (`unseen_horizon_ms == 0`) an unseen order provably never left and is delivered as it stands
    in the journal, unless its bot is stopping; elsewhere, and then, it is UNKNOWN and goes to the
    resolver (ADR 0005).
-3. Trades and ends that happened meanwhile are read and handled, before any new decision.
+3. Trades and ends that happened meanwhile are read and handled, before any new decision. A bot
+   about whose symbol the venue refuses to be read gives no new order until it has been read.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def rebuild(journal: EventStore) -> dict[str, Bot]:
 async def recover(trader: Trader, killed: str = "") -> None:
     """Bring the trader's grids and the venue to agree; returns when nothing is left to do.
 
-    The trader's loop must be running. Raises what `rebuild` raises, and `ExchangeUnavailable`.
+    The trader's loop must be running. Raises what `rebuild` raises, and `VenueAway`.
 
     Args:
         killed: why every bot is to stop before it may send an order; empty when none is.

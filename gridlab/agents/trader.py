@@ -38,7 +38,7 @@ from gridlab.domain.events import (
     StopRequested,
 )
 from gridlab.domain.market import Instrument, Market
-from gridlab.domain.orders import ClientId, OrderReport, OrderRequest
+from gridlab.domain.orders import ClientId, OrderReport, OrderRequest, OrderType
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import Conflict, ExchangeUnavailable, InvalidSpec, NotFound
 from gridlab.exchange.base import (
@@ -142,7 +142,7 @@ class Trader:
                 )
         run = f"{self.journal.identity}{len(self.bots) + 1}"
         bot = Bot(run, spec.symbol, spec.market)
-        bot.rules = instrument
+        bot.rules, bot.is_compared = instrument, True
         self.bots[run] = bot
         self.post(run, GridStarted(self.clock.now_ms(), run, spec, instrument, price))
         return bot
@@ -306,6 +306,8 @@ class Trader:
         async def place(request: OrderRequest) -> Outcome:
             if bot.is_stopping:  # it was told while this one waited for another's answer
                 return Rejected(RejectCode.NOT_SENT, "not sent: the grid is stopping")
+            if bot.unread and not bot.is_compared and request.type is not OrderType.MARKET:
+                return Rejected(RejectCode.NOT_SENT, f"not sent: {bot.unread}")
             return await venue.place(request)
 
         return await bot.restraint.send(request, place, self.clock)
@@ -354,24 +356,30 @@ class Trader:
         """Compare every driven bot with its venue and post what differs; foreign orders are left.
 
         Cancels whose order is still there are asked again. A bot whose symbol is no longer listed
-        is halted, and the others are compared all the same.
+        is halted, one about whose symbol the venue refuses to be read is `unread`, and the others
+        are compared all the same.
 
         Args:
             market: compare only the bots of one market.
 
         Raises:
-            ExchangeUnavailable: the venue could not be read; what was posted before stands.
+            VenueAway: the venue answers nobody; what was posted before stands.
         """
         for bot in self._to_compare():
             if market in (None, bot.market):
-                with bot.halting_if_unlisted():
+                with bot.noting_refusals():
                     await self._reconciler.compare(bot, self.venue_of(bot), self._known_ids)
+                    bot.is_compared = True
                 self.repeat_cancels(bot)
+
+    def unread(self, market: Market) -> list[Bot]:
+        """The bots of `market` about whose symbols the venue lastly refused to be read."""
+        return [bot for bot in self._to_compare() if bot.market is market and bot.unread]
 
     async def check_accounts(self) -> None:
         """Read settings, funding and positions of futures bots; raises as `reconcile` does."""
         for bot in self._to_compare():
-            with bot.halting_if_unlisted():
+            with bot.noting_refusals():
                 await self._reconciler.check_account(bot, self.venue_of(bot))
 
     def _to_compare(self) -> list[Bot]:

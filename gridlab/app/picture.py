@@ -7,6 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
 
+from gridlab.agents.bot import Bot
 from gridlab.app.session import Session
 from gridlab.domain.market import Market
 from gridlab.domain.snapshot import AgentHealth, BotSnapshot, Snapshot
@@ -43,6 +44,11 @@ def _data_agent(session: Session, others: tuple[AgentHealth, ...]) -> tuple[Agen
     return (AgentHealth("data", "running", beat_ms, others[0].restarts),)
 
 
+def _unread(bot: Bot) -> str:
+    """Why the bot's vacant slots wait although its market is ready; empty when they do not."""
+    return f"vacant slots wait, the venue could not be read: {bot.unread}" if bot.unread else ""
+
+
 def _bots(session: Session, prices: Mapping[tuple[Market, str], Decimal]) -> dict[str, BotSnapshot]:
     """The latest bot of each symbol; without a price, valued at what its grid saw last."""
     now_ms = session.clock.now_ms()
@@ -51,7 +57,7 @@ def _bots(session: Session, prices: Mapping[tuple[Market, str], Decimal]) -> dic
             bot.grid,
             prices.get((bot.market, bot.symbol)) or bot.grid.mark,
             halted=bot.halted,
-            waiting="" if bot.is_over else bot.restraint.words(now_ms),
+            waiting="" if bot.is_over else bot.restraint.words(now_ms) or _unread(bot),
             recovery=bot.recovery,
         )
         for bot in session.trader.bots.values()

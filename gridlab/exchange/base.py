@@ -74,8 +74,9 @@ Sink: TypeAlias = Callable[[VenueEvent], None]
 class Exchange(Protocol):
     """One account on one market of one venue.
 
-    Whatever is read raises `ExchangeUnavailable` when the venue gives no usable answer, and
-    `NotFound` when it is about a symbol that the venue does not list, or no longer.
+    Whatever is read raises `ExchangeUnavailable` when the venue gives no usable answer, as its
+    kind `VenueAway` when that holds for every question, and `NotFound` when it is about a symbol
+    that the venue does not list, or no longer.
 
     Attributes:
         unseen_horizon_ms: how long after sending an unseen request can still take effect. Zero

@@ -22,7 +22,7 @@ from gridlab.domain.account import Position
 from gridlab.domain.events import FundingPaid
 from gridlab.domain.market import Balance, Instrument
 from gridlab.domain.orders import OrderReport, OrderRequest, Trade, VenueStatus
-from gridlab.errors import ExchangeUnavailable
+from gridlab.errors import VenueAway
 from gridlab.exchange.base import (
     Accepted,
     Exchange,
@@ -251,7 +251,7 @@ class FaultyExchange:
     def _fail_read(self, name: str) -> None:
         self._raise_background_error()
         if self._happens(self.plan.failed_read):
-            raise ExchangeUnavailable(f"{name}: the venue did not answer; ask again later")
+            raise VenueAway(f"{name}: the venue did not answer; ask again later")
 
     # -- inside ---------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from scripted_venue import (
 from gridlab.clock import SystemClock
 from gridlab.domain.market import Market
 from gridlab.domain.orders import OrderType, Side, VenueStatus
-from gridlab.errors import ExchangeUnavailable, NotFound
+from gridlab.errors import ExchangeUnavailable, NotFound, VenueAway
 from gridlab.exchange.base import Accepted, RejectCode, Rejected, Unknown
 from gridlab.exchange.binance.futures import BinanceFutures
 from gridlab.exchange.binance.public import BinancePublic
@@ -271,6 +271,30 @@ def test_reads_are_asked_again_and_never_seen_is_none() -> None:
         venue.tell("GET /api/v3/exchangeInfo", Told({"code": -1121, "msg": "Invalid symbol."}, 400))
         with pytest.raises(NotFound, match="NOPE"):
             await spot.instrument("NOPE")
+
+    run(work)
+
+
+@pytest.mark.parametrize(
+    ("told", "is_away"),
+    [
+        (Told(status=0), True),
+        (Told(body=b"<html>bad gateway</html>", status=502), True),
+        (Told({"code": -1016, "msg": "This service is no longer available."}, 503), True),
+        (Told({"code": -1003, "msg": "Too much."}, 429, {"Retry-After": "60"}), True),
+        (Told({"code": -1000, "msg": "x"}, 500), False),
+        (Told({"code": -1100, "msg": "Illegal characters found in a parameter."}, 400), False),
+        (Told([{"symbol": "BTCUSDT"}]), False),
+    ],
+)
+def test_a_read_that_failed_says_whether_others_would_be_answered(
+    told: Told, is_away: bool
+) -> None:
+    async def work(venue: ScriptedVenue, spot: BinanceSpot) -> None:
+        venue.tell("GET /api/v3/openOrders", told)
+        with pytest.raises(ExchangeUnavailable) as caught:
+            await spot.open_orders("BTCUSDT")
+        assert isinstance(caught.value, VenueAway) is is_away
 
     run(work)
 

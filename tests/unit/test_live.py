@@ -16,7 +16,7 @@ from gridlab.clock import ManualClock
 from gridlab.domain.market import FeeMode, FeeSchedule, Instrument, Market
 from gridlab.domain.orders import OrderReport, OrderRequest, Side, Trade
 from gridlab.domain.spec import GridSpec
-from gridlab.errors import Conflict, ExchangeUnavailable, NotFound
+from gridlab.errors import Conflict, ExchangeUnavailable, NotFound, VenueAway
 from gridlab.exchange.base import (
     LiveExchange,
     Outcome,
@@ -76,6 +76,7 @@ class Wire(PaperExchange):
         self.clock = clock
         self.state = StreamState.CLOSED
         self.is_readable = True
+        self.refused = ""
         self.reads: list[tuple[int, str]] = []
         self.placed: list[OrderRequest] = []
         self.refusal: Rejected | None = None
@@ -119,7 +120,9 @@ class Wire(PaperExchange):
     async def trades(self, symbol: str, after_id: int = -1) -> tuple[Trade, ...]:
         self.reads.append((self.clock.now_ms(), "trades"))
         if not self.is_readable:
-            raise ExchangeUnavailable("trades: away")
+            raise VenueAway("trades: away")
+        if self.refused:
+            raise ExchangeUnavailable(self.refused)
         return await super().trades(symbol, after_id)
 
     async def open_orders(self, symbol: str) -> tuple[OrderReport, ...]:
@@ -298,6 +301,32 @@ def test_a_venue_that_cannot_be_read_is_asked_again_until_it_can() -> None:
         desk.venue.is_readable = True
         await desk.pass_time(31_000)
         assert desk.driver.is_ready(Market.SPOT)
+        desk.check_books()
+
+    play(story)
+
+
+def test_a_market_is_ready_without_the_bot_whose_symbol_is_refused() -> None:
+    async def story(desk: Desk) -> None:
+        await desk.grid()
+        bot = desk.trader.bot("COINUSDT")
+        desk.venue.cut()
+        desk.move("97.5")
+        desk.venue.refused = "GET /api/v3/myTrades: it answered 400 (-1000: no)"
+        desk.venue.refusal = Rejected(RejectCode.FILTER, "no")
+        desk.venue.mend("reconnected")
+        await desk.pass_time(1_000)
+        assert desk.driver.is_ready(Market.SPOT)
+        assert "-1000" in bot.unread and not bot.halted
+        read_from_ms = desk.clock.now_ms()
+        desk.venue.placed.clear()
+        await desk.pass_time(120_000)
+        assert not desk.venue.placed, "a vacant slot waits until the bot was read"
+        pauses = len([at for at, what in desk.venue.reads if at > read_from_ms])
+        assert 4 <= pauses <= 10, "it is asked again at growing pauses"
+        desk.venue.refused, desk.venue.refusal = "", None
+        await desk.pass_time(91_000)
+        assert not bot.unread
         desk.check_books()
 
     play(story)

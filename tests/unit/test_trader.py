@@ -22,7 +22,7 @@ from gridlab.domain.market import FeeMode, FeeSchedule, Instrument, Market
 from gridlab.domain.orders import OrderRequest, OrderType, Side, Trade
 from gridlab.domain.snapshot import BotSnapshot, BotStatus, EngineState, Mode, Snapshot
 from gridlab.domain.spec import GridSpec
-from gridlab.errors import Conflict, InvalidSpec, NotFound
+from gridlab.errors import Conflict, ExchangeUnavailable, InvalidSpec, NotFound, VenueAway
 from gridlab.exchange.base import Exchange, Outcome, RejectCode, Rejected, Unknown
 from gridlab.exchange.paper import PaperBook, PaperExchange
 from gridlab.exchange.paper_futures import PaperFutures
@@ -517,6 +517,71 @@ def test_a_delisted_symbol_halts_its_bot_and_no_other() -> None:
         assert desk.trader.bot("BUSDT").is_driven
 
     play(desk, [spec("AUSDT"), spec("BUSDT")], story)
+
+
+def test_a_symbol_that_is_refused_leaves_the_other_bots_their_comparison() -> None:
+    venue = Venue(CLOCK, "AUSDT", "BUSDT")
+    desk = Desk(venue)
+    original, error = venue.trades, ExchangeUnavailable("AUSDT: it answered 400 (-1000)")
+
+    async def refused(symbol: str, after_id: int = -1) -> tuple[Trade, ...]:
+        if symbol == "AUSDT":
+            raise error
+        return await original(symbol, after_id)
+
+    async def story() -> None:
+        nonlocal error
+        first, second = desk.trader.bot("AUSDT"), desk.trader.bot("BUSDT")
+        venue.trades = refused  # type: ignore[method-assign]
+        venue.subscribe(lambda event: None)  # nothing is told: only a comparison finds it
+        venue.advance("AUSDT", Decimal("98.5"), START_MS)
+        venue.advance("BUSDT", Decimal("98.5"), START_MS)
+        await desk.trader.reconcile()
+        await desk.settle()
+        assert (first.grid.trade_count, second.grid.trade_count) == (1, 2)
+        assert desk.trader.unread(Market.SPOT) == [first] and "-1000" in first.unread
+        assert "-1000" in shown(desk, "AUSDT").reason
+        error = VenueAway("no answer")
+        with pytest.raises(VenueAway):
+            await desk.trader.reconcile()
+        venue.trades = original  # type: ignore[method-assign]
+        await desk.trader.reconcile()
+        await desk.settle()
+        assert first.grid.trade_count == 2 and not desk.trader.unread(Market.SPOT)
+
+    play(desk, [spec("AUSDT"), spec("BUSDT")], story)
+
+
+def test_after_a_start_a_bot_that_cannot_be_read_gives_no_order_and_the_others_do() -> None:
+    venue, journal = Venue(CLOCK, "AUSDT", "BUSDT", horizon_ms=15_000), Memory()
+    first = Desk(venue, journal=journal)
+
+    async def nothing() -> None:
+        return None
+
+    play(first, [spec("AUSDT"), spec("BUSDT")], nothing)
+    second, original = Desk(venue, journal=journal), venue.open_orders
+
+    async def refused(symbol: str) -> object:
+        if symbol == "AUSDT":
+            raise ExchangeUnavailable("AUSDT: it answered 400 (-1000)")
+        return await original(symbol)
+
+    async def story() -> None:
+        venue.placed.clear()
+        for symbol in ("AUSDT", "BUSDT"):
+            venue.advance(symbol, Decimal("98.5"), START_MS)
+        await second.settle()
+        assert {request.symbol for request in venue.placed} == {"BUSDT"}
+        bot = second.trader.bot("AUSDT")
+        assert bot.is_driven and bot.grid.trade_count == 2, "what is told is booked"
+        venue.open_orders = original  # type: ignore[method-assign]
+        await second.trader.reconcile()
+        await second.cycle("AUSDT", "98.5")
+        assert [request.symbol for request in venue.placed].count("AUSDT") == 1
+
+    venue.open_orders = refused  # type: ignore[method-assign,assignment]
+    play(second, [], story)
 
 
 def test_a_halted_bot_books_and_sends_nothing() -> None:

@@ -22,7 +22,7 @@ import aiohttp
 from gridlab.clock import Clock, monotonic_s
 from gridlab.domain.market import Market
 from gridlab.domain.snapshot import Mode
-from gridlab.errors import ExchangeUnavailable, InvalidConfig, InvalidInput
+from gridlab.errors import ExchangeUnavailable, InvalidConfig, InvalidInput, VenueAway
 from gridlab.exchange.base import RejectCode, Rejected, Unknown
 from gridlab.exchange.binance import codes
 from gridlab.exchange.binance.client import Answer, Client
@@ -67,7 +67,7 @@ class VenueRefused(ExchangeUnavailable):
         self.code = code
 
 
-class _Unsent(ExchangeUnavailable):
+class _Unsent(VenueAway):
     """A request never left: the address is silent, or the venue's time is not known."""
 
 
@@ -195,7 +195,8 @@ class PublicTransport:
 
         Raises:
             VenueRefused: the venue says that the request is wrong.
-            ExchangeUnavailable: no usable answer.
+            VenueAway: no answer at all, or one that concerns whatever is asked.
+            ExchangeUnavailable: no usable answer to this question.
         """
         return await self._read(route, params, self._wire().reads)
 
@@ -228,12 +229,16 @@ class PublicTransport:
     ) -> Any:
         answer, reaction = await self._exchange(route, params, gate)
         if isinstance(answer, _NoAnswer):
-            raise ExchangeUnavailable(f"{route} gave no answer: {answer.reason}")
+            raise VenueAway(f"{route} gave no answer: {answer.reason}")
         if reaction is None:
             return answer.payload
         text = f"{route}: {answer.words()}; nothing was changed"
-        if reaction.meaning is Meaning.UNKNOWN or reaction.action is Action.BACK_OFF:
-            raise ExchangeUnavailable(f"{text}, try again later")
+        if reaction.action is Action.BACK_OFF:
+            raise VenueAway(f"{text}, try again later")
+        if reaction.meaning is Meaning.UNKNOWN:
+            # 503 is the whole service's; without a code it is a word of what stands before it.
+            is_away = answer.status == 503 or answer.code is None
+            raise (VenueAway if is_away else ExchangeUnavailable)(f"{text}, try again later")
         raise VenueRefused(text, answer.code)
 
     async def _exchange(
