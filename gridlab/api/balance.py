@@ -18,7 +18,7 @@ from gridlab.api.schemas import (
     PositionShape,
     SpotBalance,
 )
-from gridlab.api.wire import answer, read_query, stamp_of
+from gridlab.api.wire import answer, read_query, venue_stamp
 from gridlab.app.facade import GridLab
 from gridlab.clock import iso
 from gridlab.domain.market import Balance, Market
@@ -42,7 +42,7 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
                 spot=_spot(snapshot),
                 futures=_futures(snapshot),
                 timestamp=iso(snapshot.time_ms),
-                **stamp_of(snapshot).parts,
+                **venue_stamp(snapshot, tuple(Market)).parts,
             )
         )
 
@@ -59,7 +59,7 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
                 spot_available=bool(spot.balances),
                 futures_available=futures.error is None,
                 last_updated=iso(snapshot.time_ms),
-                **stamp_of(snapshot).parts,
+                **venue_stamp(snapshot, tuple(Market)).parts,
             )
         )
 
