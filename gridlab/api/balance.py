@@ -51,11 +51,12 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
         read_query(NoQuery)
         snapshot = lab.snapshot
         spot, futures = _spot(snapshot), _futures(snapshot)
+        held = (*snapshot.balances, *snapshot.futures_balances)
         return answer(
             BalanceSummary(
                 spot_usdt=spot.total_usdt,
                 futures_usdt=futures.total_usdt,
-                total_usdt=spot.total_usdt + futures.total_usdt,
+                total_usdt=float(_valued(held, snapshot)[1]),
                 spot_available=bool(spot.balances),
                 futures_available=futures.error is None,
                 last_updated=iso(snapshot.time_ms),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from gridlab.api.schemas import GridStatus
 from gridlab.api.wire import stamp_of
 from gridlab.app.facade import GridLab
 from gridlab.clock import SystemClock, iso
-from gridlab.domain.market import Market
+from gridlab.domain.market import Balance, Market
 from gridlab.domain.snapshot import BotStatus, Snapshot, VenueHealth
 from gridlab.widgets.source import LabSource
 
@@ -88,6 +89,17 @@ def test_another_market_is_none_of_a_bots_business(
     for path in ("/api/grid/status/BTCUSDT", "/api/trading/executions", "/api/trading/pairs"):
         assert not stamp_in(client.get(path))[1], path
     assert stamp_in(client.get("/api/balance"))[1], "it is of both markets"
+
+
+def test_the_sum_of_both_accounts_is_exact(lab: GridLab, client: FlaskClient, show: Show) -> None:
+    spot, futures = (Balance("USDT", Decimal(free), Decimal(0)) for free in ("0.1", "0.2"))
+    show(replace(lab.snapshot, balances=(spot,), futures_balances=(futures,)))
+    summary = client.get("/api/balance/summary").json
+    assert [summary[name] for name in ("spot_usdt", "futures_usdt", "total_usdt")] == [
+        0.1,
+        0.2,
+        0.3,
+    ]
 
 
 def test_a_notebooks_panel_shows_the_same_age(lab: GridLab, show: Show) -> None:
