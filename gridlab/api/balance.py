@@ -20,7 +20,6 @@ from gridlab.api.schemas import (
 )
 from gridlab.api.wire import answer, read_query, venue_stamp
 from gridlab.app.facade import GridLab
-from gridlab.clock import iso
 from gridlab.domain.market import Balance, Market
 from gridlab.domain.snapshot import Snapshot
 from gridlab.money import ONE, ZERO, rounding
@@ -37,12 +36,13 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
     def balance() -> Response:
         read_query(NoQuery)
         snapshot = lab.snapshot
+        stamp = venue_stamp(snapshot, tuple(Market))
         return answer(
             AccountBalance(
                 spot=_spot(snapshot),
                 futures=_futures(snapshot),
-                timestamp=iso(snapshot.time_ms),
-                **venue_stamp(snapshot, tuple(Market)).parts,
+                timestamp=stamp.as_of,
+                **stamp.parts,
             )
         )
 
@@ -50,6 +50,7 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
     def balance_summary() -> Response:
         read_query(NoQuery)
         snapshot = lab.snapshot
+        stamp = venue_stamp(snapshot, tuple(Market))
         spot, futures = _spot(snapshot), _futures(snapshot)
         held = (*snapshot.balances, *snapshot.futures_balances)
         return answer(
@@ -59,8 +60,8 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
                 total_usdt=float(_valued(held, snapshot)[1]),
                 spot_available=bool(spot.balances),
                 futures_available=futures.error is None,
-                last_updated=iso(snapshot.time_ms),
-                **venue_stamp(snapshot, tuple(Market)).parts,
+                last_updated=stamp.as_of,
+                **stamp.parts,
             )
         )
 

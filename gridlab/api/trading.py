@@ -60,11 +60,12 @@ def _executions(lab: GridLab) -> Executions:
     """Every bot, the active ones first."""
     snapshot = lab.snapshot
     bots = sorted(snapshot.bots.values(), key=lambda bot: (not is_active(bot), bot.symbol))
+    stamp = venue_stamp(snapshot, [bot.market for bot in bots])
     return Executions(
         executions=[Execution.of(bot, snapshot) for bot in bots],
         total_active=sum(map(is_active, bots)),
-        timestamp=snapshot.time_ms,
-        **venue_stamp(snapshot, [bot.market for bot in bots]).parts,
+        timestamp=stamp.as_of_ms,
+        **stamp.parts,
     )
 
 

@@ -68,6 +68,8 @@ def test_what_a_silent_venue_told_is_stale(
     assert is_stale and SILENT_MS <= age_ms < SILENT_MS + 5_000
     if path in OBJECTS:  # market time is as much earlier
         assert abs(sound.time_ms - SILENT_MS - reply.json["as_of_ms"]) < 5_000
+        told = {reply.json.get(name, as_of) for name in ("timestamp", "last_updated")}
+        assert told <= {as_of, reply.json["as_of_ms"]}, "the documented field is no younger"
     if path == "/api/trading/pairs":
         assert {pair["as_of"] for pair in reply.json} == {as_of} != {iso(sound.time_ms)}
 
