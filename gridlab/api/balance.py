@@ -18,9 +18,8 @@ from gridlab.api.schemas import (
     PositionShape,
     SpotBalance,
 )
-from gridlab.api.wire import answer, read_query, stamp_of
+from gridlab.api.wire import answer, read_query, venue_stamp
 from gridlab.app.facade import GridLab
-from gridlab.clock import iso
 from gridlab.domain.market import Balance, Market
 from gridlab.domain.snapshot import Snapshot
 from gridlab.money import ONE, ZERO, rounding
@@ -37,12 +36,13 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
     def balance() -> Response:
         read_query(NoQuery)
         snapshot = lab.snapshot
+        stamp = venue_stamp(snapshot, tuple(Market))
         return answer(
             AccountBalance(
                 spot=_spot(snapshot),
                 futures=_futures(snapshot),
-                timestamp=iso(snapshot.time_ms),
-                **stamp_of(snapshot).parts,
+                timestamp=stamp.as_of,
+                **stamp.parts,
             )
         )
 
@@ -50,16 +50,18 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
     def balance_summary() -> Response:
         read_query(NoQuery)
         snapshot = lab.snapshot
+        stamp = venue_stamp(snapshot, tuple(Market))
         spot, futures = _spot(snapshot), _futures(snapshot)
+        held = (*snapshot.balances, *snapshot.futures_balances)
         return answer(
             BalanceSummary(
                 spot_usdt=spot.total_usdt,
                 futures_usdt=futures.total_usdt,
-                total_usdt=spot.total_usdt + futures.total_usdt,
+                total_usdt=float(_valued(held, snapshot)[1]),
                 spot_available=bool(spot.balances),
                 futures_available=futures.error is None,
-                last_updated=iso(snapshot.time_ms),
-                **stamp_of(snapshot).parts,
+                last_updated=stamp.as_of,
+                **stamp.parts,
             )
         )
 

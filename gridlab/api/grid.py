@@ -30,6 +30,7 @@ from gridlab.api.wire import (
     read_symbol,
     stamp_of,
     unknown_symbol,
+    venue_stamp,
 )
 from gridlab.app.facade import GridLab
 from gridlab.clock import iso
@@ -63,7 +64,7 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
         read_query(NoQuery)
         bot = find_bot(lab, read_symbol(symbol))
         snapshot = lab.snapshot
-        return answer(GridStatus.of_bot(bot, snapshot, stamp_of(snapshot)))
+        return answer(GridStatus.of_bot(bot, snapshot, venue_stamp(snapshot, [bot.market])))
 
     @blueprint.get("/api/grid/recovery_status/<symbol>")
     def grid_recovery_status(symbol: str) -> Response:
@@ -181,7 +182,7 @@ def _start(lab: GridLab) -> GridStarted:
     _planned(lab, spec)
     bot = lab.start_grid(spec)
     snapshot = lab.snapshot
-    stamp = stamp_of(snapshot)
+    stamp = venue_stamp(snapshot, [bot.market])
     return GridStarted(
         status="started",
         message=say("grid_started", language(), symbol=bot.symbol),
@@ -198,7 +199,7 @@ def _stop(lab: GridLab, symbol: str, policy: StopPolicy) -> GridStopped:
         raise ApiError(409, "bot_already_stopped", symbol=symbol)
     bot = lab.stop_grid(symbol, policy)
     snapshot = lab.snapshot
-    stamp = stamp_of(snapshot)
+    stamp = venue_stamp(snapshot, [bot.market])
     return GridStopped(
         status="stopping" if bot.status is BotStatus.STOPPING else "stopped",
         message=say("grid_stopped", language(), symbol=symbol),

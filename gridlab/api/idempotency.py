@@ -2,8 +2,9 @@
 
 The first request with a key runs; its answer, whatever it was, is given again to every later
 request with the same key and the same content, for REMEMBER_S or until MOST_KEYS newer ones came.
-A copy that arrives while the first still runs waits for it. The same key with other content is
-refused. Keys live in memory: after a restart the engine's own journal decides, see ADR 0008.
+Only one with `Retry-After` is not: it did nothing, and says when to ask again. A copy that arrives
+while the first still runs waits for it. The same key with other content is refused. Keys live in
+memory: after a restart the engine's own journal decides, see ADR 0008.
 """
 
 from __future__ import annotations
@@ -97,6 +98,8 @@ class Repeats:
             entry.headers = [(n, v) for n, v in reply.headers if n in _KEPT_HEADERS]
             self._bytes += len(entry.body)
             self._running -= 1
+            if "Retry-After" in reply.headers:
+                self._forget(key)
             entry.done.set()
 
     def _again(self, entry: _Entry) -> Response:

@@ -14,7 +14,7 @@ from flask import Blueprint, Response, render_template
 from gridlab.api.errors import language
 from gridlab.api.schemas import grid_state, uptime
 from gridlab.api.security import Guard
-from gridlab.api.wire import stamp_of
+from gridlab.api.wire import venue_stamp
 from gridlab.app.facade import GridLab
 from gridlab.domain.snapshot import BotStatus
 from gridlab.money import text
@@ -83,4 +83,5 @@ def _seen(lab: GridLab) -> dict[str, Any]:
         }
         for _, bot in sorted(snapshot.bots.items())
     ]
-    return {"snapshot": snapshot, "stamp": stamp_of(snapshot), "bots": bots}
+    stamp = venue_stamp(snapshot, [bot.market for bot in snapshot.bots.values()])
+    return {"snapshot": snapshot, "stamp": stamp, "bots": bots}

@@ -17,7 +17,7 @@ from gridlab.api.schemas.records import (
     OrderRecord,
     OrdersPage,
 )
-from gridlab.api.wire import answer, find_instrument, fitting, read_query, stamp_of
+from gridlab.api.wire import answer, find_instrument, fitting, read_query, stamp_of, venue_stamp
 from gridlab.app.facade import GridLab
 from gridlab.domain.market import Market
 from gridlab.domain.pages import OrderCursor
@@ -55,7 +55,7 @@ def _orders(lab: GridLab, query: OrdersQuery) -> OrdersPage:
         orders=shown,
         has_more=page.has_more,
         next_cursor=str(page.next_cursor),
-        **stamp_of(lab.snapshot).parts,
+        **venue_stamp(lab.snapshot, [query.market_type]).parts,
     )
 
 

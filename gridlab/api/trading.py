@@ -9,6 +9,7 @@ from gridlab.api.schemas import (
     Execution,
     Executions,
     Pair,
+    Stamp,
     TradeShape,
     grid_state,
     is_active,
@@ -20,10 +21,11 @@ from gridlab.api.wire import (
     read_query,
     read_symbol,
     stamp_of,
+    venue_stamp,
 )
 from gridlab.app.facade import GridLab
-from gridlab.clock import iso
 from gridlab.domain.market import Market
+from gridlab.domain.snapshot import Snapshot
 
 
 def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
@@ -37,7 +39,9 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
     @blueprint.get("/api/trading/pairs")
     def trading_pairs() -> Response:
         market = read_query(MarketQuery).market_type
-        return answer_list(_pairs(lab, market), stamp_of(lab.snapshot))
+        snapshot = lab.snapshot
+        stamp = venue_stamp(snapshot, [market])
+        return answer_list(_pairs(lab, snapshot, market, stamp), stamp)
 
     @blueprint.get("/api/trades/<symbol>")
     def trades(symbol: str) -> Response:
@@ -48,24 +52,25 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
             find_instrument(lab, name, Market.SPOT)
             return answer_list((), stamp_of(snapshot))
         found = lab.trades(name, limit)
-        return answer_list(map(TradeShape.of, found), stamp_of(snapshot))
+        stamp = venue_stamp(snapshot, [snapshot.bots[name].market])
+        return answer_list(map(TradeShape.of, found), stamp)
 
 
 def _executions(lab: GridLab) -> Executions:
     """Every bot, the active ones first."""
     snapshot = lab.snapshot
     bots = sorted(snapshot.bots.values(), key=lambda bot: (not is_active(bot), bot.symbol))
+    stamp = venue_stamp(snapshot, [bot.market for bot in bots])
     return Executions(
         executions=[Execution.of(bot, snapshot) for bot in bots],
         total_active=sum(map(is_active, bots)),
-        timestamp=snapshot.time_ms,
-        **stamp_of(snapshot).parts,
+        timestamp=stamp.as_of_ms,
+        **stamp.parts,
     )
 
 
-def _pairs(lab: GridLab, market: Market) -> list[Pair]:
+def _pairs(lab: GridLab, snapshot: Snapshot, market: Market, stamp: Stamp) -> list[Pair]:
     """Every symbol that has a price, those with a running bot first."""
-    snapshot = lab.snapshot
     pairs = []
     for symbol in lab.symbols(market):
         bot = snapshot.bots.get(symbol)
@@ -78,8 +83,8 @@ def _pairs(lab: GridLab, market: Market) -> list[Pair]:
                 market_type=market.value,
                 active=mine is not None and is_active(mine),
                 status=None if mine is None else grid_state(mine),
-                as_of=iso(snapshot.time_ms),
-                mode=snapshot.mode.value,
+                as_of=stamp.as_of,
+                mode=stamp.mode,
             )
         )
     return sorted(pairs, key=lambda pair: (not pair.active, pair.symbol))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import decimal
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
@@ -18,6 +19,7 @@ from pydantic import BaseModel
 from gridlab.api.errors import MAX_BODY_BYTES, ApiError, Problem, invalid
 from gridlab.api.requests import RequestShape, examine, normal_symbol, shortened
 from gridlab.api.schemas import Stamp
+from gridlab.api.schemas.base import STALE_AFTER_MS
 from gridlab.app.facade import GridLab
 from gridlab.clock import SystemClock
 from gridlab.domain.market import Instrument, Market
@@ -70,6 +72,22 @@ def stamp_of(snapshot: Snapshot, data: _Aged | None = None) -> Stamp:
     """Mode, market time and age of `snapshot` as they are now, or of `data` where it is older."""
     stamp = Stamp.at(snapshot, now_ms())
     return stamp if data is None else stamp.of_data(data.age_ms, data.is_stale)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The age of what venues told."""
+
+    age_ms: int
+
+    @property
+    def is_stale(self) -> bool:
+        return self.age_ms > STALE_AFTER_MS
+
+
+def venue_stamp(snapshot: Snapshot, markets: Collection[Market]) -> Stamp:
+    """The stamp of prices, orders and balances of `markets`: as old as a venue that went silent."""
+    return stamp_of(snapshot, _Known(max(0, now_ms() - snapshot.known_ms(markets))))
 
 
 def read_body(shape: type[Asked]) -> Asked:

@@ -1,18 +1,20 @@
 """Long work as jobs: asked for once, run by a small pool, watched and cancelled by whoever asked.
 
 A job's picture (`Job`) is immutable and replaced at each change, so readers need no lock. The same
-request asked again while its job lives, or after it is done, gives that job and not a second one.
+request asked again while its job lives, or after it is done, gives that job and not a second one;
+one that was cancelled lives no more, though its work may take a moment to end.
 Knows nothing of what the work is.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -91,6 +93,10 @@ class JobHandle:
         if self._cancelled.wait(seconds):
             raise Cancelled("cancelled on request")
 
+    @property
+    def is_cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
     def cancel(self) -> None:
         self._cancelled.set()
 
@@ -117,9 +123,8 @@ class Jobs:
         Raises:
             Conflict: too many jobs wait.
         """
-        identity = json.dumps([kind, parameters], sort_keys=True, default=str)
-        job_id = hashlib.sha256(identity.encode()).hexdigest()[:16]
         with self._lock:
+            job_id = next(i for i in _ids(kind, parameters) if not self._is_ending(i))
             known = self._jobs.get(job_id)
             if known is not None and known.state not in (JobState.FAILED, JobState.CANCELLED):
                 return known
@@ -193,6 +198,11 @@ class Jobs:
             ended = {"state": JobState.FAILED, "error": f"internal error ({type(error).__name__})"}
         self._change(job_id, finished_ms=self._clock.now_ms(), **ended)
 
+    def _is_ending(self, job_id: str) -> bool:
+        """Whether the job was cancelled and its work goes on."""
+        job = self._jobs.get(job_id)
+        return job is not None and not job.state.is_over and self._handles[job_id].is_cancelled
+
     def _tell(self, job_id: str, progress: float, message: str) -> None:
         self._change(job_id, progress=progress, message=message)
 
@@ -208,6 +218,14 @@ class Jobs:
                 return
             for table in (self._jobs, self._handles, self._futures):
                 table.pop(job_id, None)
+
+
+def _ids(kind: str, parameters: Mapping[str, object]) -> Iterator[str]:
+    """The id of the job that is asked for, then those that it has while earlier ones end."""
+    for attempt in itertools.count():
+        asked = [kind, parameters, attempt] if attempt else [kind, parameters]
+        identity = json.dumps(asked, sort_keys=True, default=str)
+        yield hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 def _wait_for(future: Future[None], seconds: float) -> None:

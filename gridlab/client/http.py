@@ -91,8 +91,12 @@ class Client(AiVerbs):
     # -- the engine
 
     def health(self) -> Json:
-        """The engine's state, mode and the age of its newest step."""
-        return self._get("/api/health")
+        """The engine's state, mode and ages; an engine that is not ready is an answer, too."""
+        response = self._send("GET", "/api/health", None, timeout=READ_TIMEOUT_S)
+        answer = _json(response)
+        if isinstance(answer, dict) and "ready" in answer:  # 503 where it is not
+            return answer
+        return self._checked(response)
 
     def status(self) -> Json:
         """`api_status` and one entry for each active bot."""

@@ -6,7 +6,7 @@ readers need no lock. Amounts are Decimals; whoever shows them chooses the digit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -218,3 +218,12 @@ class Snapshot:
     reason: str = ""
     killed: str = ""
     source: str = ""
+
+    def known_ms(self, markets: Iterable[Market]) -> int:
+        """When what this shows of `markets` was last known to be true, by the machine's clock.
+
+        The engine steps on while a venue is silent; prices, orders and balances there are then as
+        old as its last message, however new the picture is.
+        """
+        venues = (self.venues[market] for market in markets if market in self.venues)
+        return min((self.wall_ms, *(v.last_message_ms for v in venues if v.state != "ready")))

@@ -306,11 +306,12 @@ class LabSource:
             for (market, symbol), price in snapshot.prices.items()
             if symbol not in snapshot.bots or snapshot.bots[symbol].market is market
         }
+        markets = [bot.market for bot in snapshot.bots.values()]
         return EngineView(
             mode=snapshot.mode.value,
             state=snapshot.state.value,
             time_ms=snapshot.time_ms,
-            age_ms=max(0, self._clock.now_ms() - snapshot.wall_ms),
+            age_ms=max(0, self._clock.now_ms() - snapshot.known_ms(markets)),
             speed=snapshot.speed,
             progress=snapshot.progress,
             reason=snapshot.reason,

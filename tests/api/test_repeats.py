@@ -74,6 +74,32 @@ def test_the_same_key_gives_the_first_answer(counted: tuple[FlaskClient, list[in
     assert len(ran) == 4
 
 
+def test_what_asks_to_be_tried_again_may_be(counted: tuple[FlaskClient, list[int]]) -> None:
+    """Its copies that wait get the same answer; who comes after the pause has it run."""
+    client, ran = counted
+    gate, busy = client.application.extensions["gate"], [True]
+
+    @client.application.after_request
+    def refuse(reply: Response) -> Response:  # runs before the answer is remembered
+        if busy:
+            reply.status_code, reply.headers["Retry-After"] = 429, "5"
+        return reply
+
+    gate.clear()
+    threading.Timer(0.2, gate.set).start()
+    with ThreadPoolExecutor(4) as pool:
+        senders = [client.application.test_client() for _ in range(4)]
+        asked = [pool.submit(s.post, "/change", json={}, headers=keyed("k")) for s in senders]
+        first = [future.result(10) for future in asked]
+    assert {(r.status_code, r.headers["Retry-After"]) for r in first} == {(429, "5")}
+    assert len(ran) == 1
+    busy.clear()
+    later = client.post("/change", json={}, headers=keyed("k"))
+    assert (later.status_code, later.json) == (201, {"ran": 2})
+    assert client.post("/change", json={}, headers=keyed("k")).json == later.json
+    assert len(ran) == 2
+
+
 def test_another_request_may_not_use_the_key(counted: tuple[FlaskClient, list[int]]) -> None:
     client, ran = counted
     client.post("/change", json={"a": 1}, headers=keyed("k"))

@@ -76,6 +76,17 @@ def test_reads_return_the_parsed_object(server: Recorder, verb: str, path: str) 
     assert server.asked[0][:2] == ("GET", path)
 
 
+def test_an_engine_that_is_not_ready_tells_its_health(server: Recorder) -> None:
+    """That is when one asks; only a refusal in the shape of every error is one."""
+    told = {"ready": False, "state": "recovering", "reason": "the disk is full"}
+    server.answers["/api/health"] = (503, told)
+    with Client(server.url) as client:
+        assert client.health() == told
+        server.answers["/api/health"] = (503, {"error": {"message": "the engine is stopped"}})
+        with pytest.raises(ExchangeUnavailable, match="the engine is stopped"):
+            client.health()
+
+
 def test_lists_come_bare_or_under_their_name(server: Recorder) -> None:
     server.answers["/api/market_data"] = (200, [{"symbol": "BTCUSDT"}])
     server.answers["/api/klines/BTCUSDT"] = (200, {"symbol": "BTCUSDT", "data": [{"open": 1.0}]})

@@ -56,6 +56,25 @@ def test_a_running_job_ends_when_it_is_cancelled(jobs: Jobs) -> None:
     assert jobs.wait(again.id, 5).state is JobState.DONE, "a cancelled job may be asked for again"
 
 
+def test_a_cancelled_job_is_not_what_is_asked_for_while_it_ends(jobs: Jobs) -> None:
+    """Work hears of its cancel at its next sign of progress, which compiling may put off."""
+    running, release = threading.Event(), threading.Event()
+
+    def slow(handle: JobHandle) -> dict[str, int]:
+        running.set()
+        release.wait(5)
+        return count_to_ten(handle)
+
+    first = jobs.submit("count", {"to": 10}, slow)
+    assert running.wait(5)
+    assert jobs.cancel(first.id).state is JobState.RUNNING
+    again = jobs.submit("count", {"to": 10}, count_to_ten)
+    assert jobs.submit("count", {"to": 10}, count_to_ten).id == again.id != first.id
+    assert jobs.wait(again.id, 5).state is JobState.DONE
+    release.set()
+    assert jobs.wait(first.id, 5).state is JobState.CANCELLED
+
+
 def test_waiting_jobs_can_be_cancelled_and_are_bounded(jobs: Jobs) -> None:
     release = threading.Event()
 

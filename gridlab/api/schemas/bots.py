@@ -136,14 +136,14 @@ class BotShape(Shape):
 
     @classmethod
     def of(cls, bot: BotSnapshot, snapshot: Snapshot) -> BotShape:
-        price = snapshot.prices.get((bot.market, bot.symbol), bot.price)
         return cls(
             symbol=bot.symbol,
             market_type=bot.market.value,
             phase=bot.status.value,
             reason=bot.reason,
             run=bot.run,
-            current_price=float(price),
+            # The price that the profit beside it was counted at, be the picture a newer one.
+            current_price=float(bot.price),
             grid_levels=bot.levels,
             spacing_percentage=float(percent(bot.spacing)),
             quantity=float(bot.quantity),
@@ -229,12 +229,10 @@ class RecoveryStatus(Stamp):
 
 
 def grid_state(bot: BotSnapshot) -> GridState:
-    """The documented word for a bot's phase; a stopping bot runs until its orders are gone."""
+    """The documented word for a bot's phase: it runs from its first order to its last."""
     if bot.status is BotStatus.ERROR:
         return "error"
-    if bot.status in (BotStatus.RUNNING, BotStatus.STOPPING):
-        return "running"
-    return "stopped"
+    return "running" if is_active(bot) else "stopped"
 
 
 def is_active(bot: BotSnapshot) -> bool:

@@ -1,0 +1,139 @@
+"""What the API says of bots and money: how old it is, what runs, and that it is of one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from gridlab.api.grid import find_bot
+from gridlab.api.schemas import GridStatus
+from gridlab.api.wire import stamp_of
+from gridlab.app.facade import GridLab
+from gridlab.clock import SystemClock, iso
+from gridlab.domain.market import Balance, Market
+from gridlab.domain.snapshot import BotStatus, Snapshot, VenueHealth
+from gridlab.widgets.source import LabSource
+
+OBJECTS = (
+    *("/api/status", "/api/grid/status/BTCUSDT", "/api/trading/executions"),
+    *("/api/balance", "/api/balance/summary", "/api/orders?symbol=BTCUSDT"),
+)
+ARRAYS = ("/api/trading/pairs", "/api/trades/BTCUSDT")
+SILENT_MS = 140_000
+
+Show = Callable[[Snapshot], None]
+
+
+@pytest.fixture
+def show(running: str, monkeypatch: pytest.MonkeyPatch) -> Show:
+    """Makes the engine's picture another one, published now."""
+
+    def shown(snapshot: Snapshot) -> None:
+        now = replace(snapshot, wall_ms=SystemClock().now_ms())
+        monkeypatch.setattr(GridLab, "snapshot", property(lambda self: now))
+
+    return shown
+
+
+def with_venue(snapshot: Snapshot, state: str, silent_ms: int, market: Market) -> Snapshot:
+    heard_ms = SystemClock().now_ms() - silent_ms
+    venue = VenueHealth(state, "no answer to a ping for 10 s", heard_ms, heard_ms)
+    return replace(snapshot, venues={**snapshot.venues, market: venue})
+
+
+def stamp_in(reply: Any) -> tuple[int, bool, str]:
+    """Age, staleness and market time of an answer."""
+    if isinstance(reply.json, dict):
+        return reply.json["age_ms"], reply.json["stale"], reply.json["as_of"]
+    heads = reply.headers
+    is_stale = heads["X-GridLab-Stale"] == "true"
+    return int(heads["X-GridLab-Age-Ms"]), is_stale, heads["X-GridLab-As-Of"]
+
+
+@pytest.mark.parametrize("path", OBJECTS + ARRAYS)
+def test_what_a_silent_venue_told_is_stale(
+    lab: GridLab, client: FlaskClient, show: Show, path: str
+) -> None:
+    """The engine steps on and values everything at the last price: new pictures of old things."""
+    sound = lab.snapshot
+    show(with_venue(sound, "stale", SILENT_MS, Market.SPOT))
+    reply = client.get(path)
+    assert reply.status_code == 200, reply.text
+    age_ms, is_stale, as_of = stamp_in(reply)
+    assert is_stale and SILENT_MS <= age_ms < SILENT_MS + 5_000
+    if path in OBJECTS:  # market time is as much earlier
+        assert abs(sound.time_ms - SILENT_MS - reply.json["as_of_ms"]) < 5_000
+        told = {reply.json.get(name, as_of) for name in ("timestamp", "last_updated")}
+        assert told <= {as_of, reply.json["as_of_ms"]}, "the documented field is no younger"
+    if path == "/api/trading/pairs":
+        assert {pair["as_of"] for pair in reply.json} == {as_of} != {iso(sound.time_ms)}
+
+
+@pytest.mark.parametrize("path", OBJECTS + ARRAYS)
+@pytest.mark.parametrize("state", ["ready", "catching_up"])
+def test_a_venue_that_speaks_makes_nothing_stale(
+    lab: GridLab, client: FlaskClient, show: Show, path: str, state: str
+) -> None:
+    show(with_venue(lab.snapshot, state, SILENT_MS if state == "ready" else 300, Market.SPOT))
+    age_ms, is_stale, _ = stamp_in(client.get(path))
+    assert not is_stale and age_ms < 5_000, "a market where nothing happens is silent, too"
+
+
+def test_another_market_is_none_of_a_bots_business(
+    lab: GridLab, client: FlaskClient, show: Show
+) -> None:
+    show(with_venue(lab.snapshot, "stale", SILENT_MS, Market.FUTURES))
+    for path in ("/api/grid/status/BTCUSDT", "/api/trading/executions", "/api/trading/pairs"):
+        assert not stamp_in(client.get(path))[1], path
+    assert stamp_in(client.get("/api/balance"))[1], "it is of both markets"
+
+
+def test_the_sum_of_both_accounts_is_exact(lab: GridLab, client: FlaskClient, show: Show) -> None:
+    spot, futures = (Balance("USDT", Decimal(free), Decimal(0)) for free in ("0.1", "0.2"))
+    show(replace(lab.snapshot, balances=(spot,), futures_balances=(futures,)))
+    summary = client.get("/api/balance/summary").json
+    assert [summary[name] for name in ("spot_usdt", "futures_usdt", "total_usdt")] == [
+        0.1,
+        0.2,
+        0.3,
+    ]
+
+
+def test_a_notebooks_panel_shows_the_same_age(lab: GridLab, show: Show) -> None:
+    show(with_venue(lab.snapshot, "stale", SILENT_MS, Market.SPOT))
+    assert LabSource(lab).engine().age_ms >= SILENT_MS
+
+
+def test_a_bot_that_buys_its_first_stock_runs(
+    lab: GridLab, client: FlaskClient, show: Show
+) -> None:
+    """Its order can fill at any moment, so no route may call it stopped."""
+    snapshot = lab.snapshot
+    bot = replace(snapshot.bots["BTCUSDT"], status=BotStatus.STARTING)
+    show(replace(snapshot, bots={**snapshot.bots, "BTCUSDT": bot}))
+    status = client.get("/api/grid/status/BTCUSDT").json
+    assert (status["status"], status["phase"]) == ("running", "starting")
+    assert client.get("/api/status").json["active_bots"]["BTCUSDT"]["status"] == "running"
+    (execution,) = client.get("/api/trading/executions").json["executions"]
+    assert execution["status"] == "active"
+    (pair,) = [p for p in client.get("/api/trading/pairs").json if p["symbol"] == "BTCUSDT"]
+    assert (pair["active"], pair["status"]) == (True, "running")
+
+
+def test_a_bots_price_is_the_one_its_profit_was_counted_at(
+    lab: GridLab, running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine publishes between two looks of one request."""
+    first = lab.snapshot
+    bot = first.bots["BTCUSDT"]
+    moved = {**first.prices, (Market.SPOT, "BTCUSDT"): bot.price + 1_000}
+    looks = iter([first])
+    after = replace(first, sequence=first.sequence + 1, prices=moved)
+    monkeypatch.setattr(GridLab, "snapshot", property(lambda self: next(looks, after)))
+    shape = GridStatus.of_bot(find_bot(lab, "BTCUSDT"), lab.snapshot, stamp_of(lab.snapshot))
+    assert shape.current_price == float(bot.price)
