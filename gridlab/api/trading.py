@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from flask import Blueprint, Response
 
 from gridlab.api.requests import MarketQuery, NoQuery, TradesQuery
@@ -9,6 +11,7 @@ from gridlab.api.schemas import (
     Execution,
     Executions,
     Pair,
+    Stamp,
     TradeShape,
     grid_state,
     is_active,
@@ -22,8 +25,8 @@ from gridlab.api.wire import (
     stamp_of,
 )
 from gridlab.app.facade import GridLab
-from gridlab.clock import iso
 from gridlab.domain.market import Market
+from gridlab.domain.snapshot import Snapshot
 
 
 def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
@@ -37,7 +40,15 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
     @blueprint.get("/api/trading/pairs")
     def trading_pairs() -> Response:
         market = read_query(MarketQuery).market_type
-        return answer_list(_pairs(lab, market), stamp_of(lab.snapshot))
+        prices = lab.dated_prices(market)
+        snapshot = lab.snapshot
+        pairs = [
+            _pair(snapshot, market, symbol, price.value, stamp_of(snapshot, price))
+            for symbol, price in prices.value.items()
+        ]
+        # Those with a running bot first.
+        pairs.sort(key=lambda pair: (not pair.active, pair.symbol))
+        return answer_list(pairs, stamp_of(snapshot, prices))
 
     @blueprint.get("/api/trades/<symbol>")
     def trades(symbol: str) -> Response:
@@ -63,23 +74,18 @@ def _executions(lab: GridLab) -> Executions:
     )
 
 
-def _pairs(lab: GridLab, market: Market) -> list[Pair]:
-    """Every symbol that has a price, those with a running bot first."""
-    snapshot = lab.snapshot
-    pairs = []
-    for symbol in lab.symbols(market):
-        bot = snapshot.bots.get(symbol)
-        mine = bot if bot is not None and bot.market is market else None
-        price = snapshot.prices.get((market, symbol))
-        pairs.append(
-            Pair(
-                symbol=symbol,
-                price=float(lab.ticker(symbol, market).price if price is None else price),
-                market_type=market.value,
-                active=mine is not None and is_active(mine),
-                status=None if mine is None else grid_state(mine),
-                as_of=iso(snapshot.time_ms),
-                mode=snapshot.mode.value,
-            )
-        )
-    return sorted(pairs, key=lambda pair: (not pair.active, pair.symbol))
+def _pair(snapshot: Snapshot, market: Market, symbol: str, price: Decimal, stamp: Stamp) -> Pair:
+    """The entry of one price, which is as old as `stamp` says."""
+    bot = snapshot.bots.get(symbol)
+    mine = bot if bot is not None and bot.market is market else None
+    return Pair(
+        symbol=symbol,
+        price=float(price),
+        market_type=market.value,
+        active=mine is not None and is_active(mine),
+        status=None if mine is None else grid_state(mine),
+        as_of=stamp.as_of,
+        age_ms=stamp.age_ms,
+        stale=stamp.stale,
+        mode=stamp.mode,
+    )

@@ -9,12 +9,18 @@ from gridlab.money import text
 
 
 class AiText(Shape):
-    """One text; `template_reason` says why no model wrote it and is null when one did."""
+    """One text; `template_reason` says why no model wrote it and is null when one did.
+
+    `as_of` is the market time of its prices, null where it tells none; `stale`: they were older
+    than they may be when it was written, and the text begins with that.
+    """
 
     kind: str
     symbol: str
     language: str
     text: str
+    as_of: str | None
+    stale: bool
     author: str
     template_reason: str | None
     response_time_ms: int | None

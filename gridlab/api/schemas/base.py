@@ -8,11 +8,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from gridlab.clock import iso
-from gridlab.domain.snapshot import Mode, Snapshot
+from gridlab.domain.snapshot import STALE_AFTER_MS, Mode, Snapshot
 from gridlab.money import rounding, text
-
-#: A snapshot older than this, while the engine should be stepping, is labelled stale.
-STALE_AFTER_MS = 10_000
 
 _SOURCES = {
     Mode.REPLAY: "recorded Binance klines",

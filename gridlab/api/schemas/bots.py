@@ -202,7 +202,10 @@ class Executions(Stamp):
 
 
 class Pair(Shape):
-    """One entry of `/api/trading/pairs`; `active` when a bot trades it."""
+    """One entry of `/api/trading/pairs`; `active` when a bot trades it.
+
+    `as_of`, `age_ms` and `stale` are the price's own, as `Stamp` has them.
+    """
 
     symbol: str
     price: float
@@ -210,6 +213,8 @@ class Pair(Shape):
     active: bool
     status: GridState | None
     as_of: str
+    age_ms: int
+    stale: bool
     mode: str
 
 
