@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from flask import Blueprint, Response
 
+from gridlab.api.errors import teller
 from gridlab.api.requests import MarketQuery, NoQuery, TradesQuery
 from gridlab.api.schemas import (
     Execution,
@@ -64,10 +65,10 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
 
 def _executions(lab: GridLab) -> Executions:
     """Every bot, the active ones first."""
-    snapshot = lab.snapshot
+    snapshot, say = lab.snapshot, teller()
     bots = sorted(snapshot.bots.values(), key=lambda bot: (not is_active(bot), bot.symbol))
     return Executions(
-        executions=[Execution.of(bot, snapshot) for bot in bots],
+        executions=[Execution.of(bot, snapshot, say) for bot in bots],
         total_active=sum(map(is_active, bots)),
         timestamp=snapshot.time_ms,
         **stamp_of(snapshot).parts,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gridlab.api.schemas.base import Shape, Stamp
+from gridlab.api.schemas.base import Say, Shape, Stamp
 from gridlab.clock import iso
 from gridlab.domain.advice import Advice, bounds_of
 from gridlab.money import text
@@ -60,7 +60,7 @@ class AdviceShape(Shape):
     expires_at: str
 
     @classmethod
-    def of(cls, advice: Advice) -> AdviceShape:
+    def of(cls, advice: Advice, say: Say) -> AdviceShape:
         least, most = bounds_of(advice.kind, advice.may_add_risk)
         return cls(
             source=advice.source,
@@ -69,7 +69,7 @@ class AdviceShape(Shape):
             value=text(advice.value),
             least=text(least),
             most=text(most),
-            reason=advice.reason,
+            reason=say(advice.reason),
             created_at=iso(advice.created_ms),
             expires_at=iso(advice.expires_ms),
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,6 +18,10 @@ _SOURCES = {
     Mode.TESTNET: "Binance testnet",
     Mode.PRODUCTION: "Binance",
 }
+
+
+#: Puts a sentence of the engine into the reader's language.
+Say: TypeAlias = Callable[[str], str]
 
 
 class Shape(BaseModel):
