@@ -14,6 +14,7 @@ from gridlab.domain.market import Interval, Kline
 from gridlab.domain.snapshot import BotSnapshot, Snapshot
 from gridlab.domain.spec import GridSpec
 from gridlab.errors import Conflict, InvalidInput
+from gridlab.exchange.base import Dated
 from gridlab.llm.tasks.grid import GridFacts, Shape
 from gridlab.llm.tasks.market import MarketFacts
 from gridlab.llm.tasks.reports import BotFacts, ReportFacts, ReportKind
@@ -23,18 +24,24 @@ from gridlab.money import from_float, rounding
 WINDOW_HOURS = 168
 LEAD_HOURS = 200
 WIDTH = Interval.H1
+#: A candle opens with its first trade, for which a quiet pair may take a while.
+LATE_AFTER_MS = 60_000
 _SIGNS = Decimal("0.000001")
+_OF_NOW = Dated(Decimal(0), 0, False)
 
 
-def market_facts(symbol: str, quote: str, candles: Sequence[Kline], time_ms: int) -> MarketFacts:
+def market_facts(
+    symbol: str, quote: str, found: Dated[tuple[Kline, ...]], time_ms: int
+) -> MarketFacts:
     """The facts of the last WINDOW_HOURS candles; earlier ones only settle the indicators.
 
     Args:
-        candles: hourly, oldest first, up to `time_ms`, the open one included.
+        found: hourly, oldest first, up to `time_ms`, the open one included.
 
     Raises:
         InvalidInput: no candle.
     """
+    candles = found.value
     window = candles[-WINDOW_HOURS:]
     if not window:
         raise InvalidInput(f"there is no candle of {symbol} yet; try again when there is one")
@@ -47,6 +54,8 @@ def market_facts(symbol: str, quote: str, candles: Sequence[Kline], time_ms: int
             for value, candle in zip(ranges, window, strict=True)
             if value is not None
         ]
+    # Where the candle of now is missing, the last price is as old as the end of the one before.
+    missing_ms = max(0, time_ms - window[-1].close_time_ms)
     last = {name: _last(candles, "ADX", name) for name in ("adx", "plus_di", "minus_di")}
     return MarketFacts(
         symbol=symbol,
@@ -60,6 +69,8 @@ def market_facts(symbol: str, quote: str, candles: Sequence[Kline], time_ms: int
         volatility=shares[-1] if shares else None,
         usual=median(shares) if shares else None,
         rsi=_last(candles, "RSI", "value"),
+        age_ms=max(found.age_ms, missing_ms),
+        is_stale=found.is_stale or missing_ms > LATE_AFTER_MS,
         **last,
     )
 
@@ -81,6 +92,8 @@ def grid_facts(market: MarketFacts, spec: GridSpec, bot: BotSnapshot | None) -> 
         round_fee=2 * spec.fees.maker,
         volatility=market.volatility,
         is_running=bot is not None,
+        age_ms=market.age_ms,
+        is_stale=market.is_stale,
     )
 
 
@@ -90,6 +103,7 @@ def report_facts(
     quotes: Mapping[str, str],
     fills: Mapping[str, int],
     hours: int,
+    ages: Mapping[str, Dated[Decimal]],
     market: MarketFacts | None = None,
 ) -> ReportFacts:
     """The facts of a report on all bots, or on those of `market`'s pair.
@@ -97,6 +111,7 @@ def report_facts(
     Args:
         quotes: quote asset by symbol.
         fills: booked fills by symbol in the last `hours`.
+        ages: by symbol, the price that values its bot; may lack those whose value hangs on none.
     """
     symbol = "" if market is None else market.symbol
     bots = [bot for name, bot in sorted(snapshot.bots.items()) if symbol in ("", name)]
@@ -105,13 +120,16 @@ def report_facts(
         mode=snapshot.mode.value,
         time_ms=snapshot.time_ms,
         hours=hours,
-        bots=tuple(_bot(bot, quotes[bot.symbol], fills.get(bot.symbol, 0)) for bot in bots),
+        bots=tuple(
+            _bot(bot, quotes[bot.symbol], fills.get(bot.symbol, 0), ages.get(bot.symbol, _OF_NOW))
+            for bot in bots
+        ),
         market=market,
         symbol=symbol,
     )
 
 
-def _bot(bot: BotSnapshot, quote: str, fills: int) -> BotFacts:
+def _bot(bot: BotSnapshot, quote: str, fills: int, price: Dated[Decimal]) -> BotFacts:
     money = bot.money
     return BotFacts(
         symbol=bot.symbol,
@@ -126,6 +144,8 @@ def _bot(bot: BotSnapshot, quote: str, fills: int) -> BotFacts:
         open_orders=len(bot.open_orders),
         vacancies=len(bot.vacancies),
         is_inside=not bot.lines or bot.lines[0] <= bot.price <= bot.lines[-1],
+        age_ms=price.age_ms,
+        is_stale=price.is_stale,
     )
 
 

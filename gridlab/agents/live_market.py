@@ -12,9 +12,11 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import TimeoutError as WaitTimeout
+from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
 from gridlab.agents.data import DataAgent
+from gridlab.agents.live import FRESH_PRICE_MS
 from gridlab.clock import Clock
 from gridlab.domain.market import Instrument, Interval, Kline, Market, Ticker
 from gridlab.errors import BugError, ExchangeUnavailable, NotFound
@@ -175,6 +177,12 @@ class LiveMarket:
             if asked is not None:
                 return asked
         raise NotFound(f"{symbol} has no price on {market}; it is not watched here")
+
+    def dated_price(self, market: Market, symbol: str) -> Dated[Decimal]:
+        """`price` with its age, stale where no decision would rest on it; raises `NotFound`."""
+        price = self.price(market, symbol)
+        age_ms = max(0, self._clock.now_ms() - price.time_ms)
+        return Dated(price.value, age_ms, age_ms > FRESH_PRICE_MS)
 
     def ticker(self, market: Market, symbol: str) -> Ticker:
         """The rolling 24 h window; raises `NotFound`, `ExchangeUnavailable`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from gridlab.api.errors import ApiError, Problem, invalid, language
+from gridlab.api.errors import ApiError, Problem, invalid, language, teller
 from gridlab.api.jobs import accepted, submitted
 from gridlab.api.requests import NoQuery
 from gridlab.api.requests_tools import AiExplainRequest, AiProposeRequest, AiReportRequest
@@ -69,7 +69,7 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
 
 
 def _status(lab: GridLab) -> AiStatus:
-    section, agent = lab.settings.config.ai_agent, lab.ai_agent
+    section, agent, say = lab.settings.config.ai_agent, lab.ai_agent, teller()
     texts = {} if agent is None else agent.texts
     reports = {} if agent is None else agent.reports
     proposals = {} if agent is None else agent.proposals
@@ -90,7 +90,7 @@ def _status(lab: GridLab) -> AiStatus:
             AiProposal.model_validate({**found.to_dict(), "symbol": symbol})
             for symbol, found in sorted(proposals.items())
         ],
-        advice=[AdviceShape.of(advice) for advice in lab.advice()],
+        advice=[AdviceShape.of(advice, say) for advice in lab.advice()],
         **stamp_of(lab.snapshot).parts,
     )
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from flask import Blueprint, Response
 
 from gridlab.api.ai_models import add_models_route
-from gridlab.api.errors import ApiError, language, render
+from gridlab.api.errors import ApiError, language, render, teller
 from gridlab.api.messages import say
 from gridlab.api.requests import MarketQuery, NoQuery
 from gridlab.api.schemas import ErrorBody
@@ -102,7 +102,7 @@ def _answered(found: _Answer | None, not_asked: str) -> dict[str, Any]:
         "connected": not found.problem,
         "ping_ms": found.round_trip_ms,
         "server_time": None if found.server_time_ms is None else iso(found.server_time_ms),
-        "reason": found.problem or None,
+        "reason": teller()(found.problem) or None,
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from flask import Blueprint, Response
 
-from gridlab.api.errors import Problem, invalid, language
+from gridlab.api.errors import Problem, invalid, language, teller
 from gridlab.api.grid import asked_grid
 from gridlab.api.messages import say
 from gridlab.api.requests import NoQuery
@@ -65,7 +65,7 @@ def _state(lab: GridLab) -> KillState:
     snapshot = lab.snapshot
     return KillState(
         killed=bool(snapshot.killed),
-        reason=snapshot.killed or None,
+        reason=teller()(snapshot.killed) or None,
         message=_words(snapshot.killed),
         **stamp_of(snapshot).parts,
     )
@@ -73,22 +73,22 @@ def _state(lab: GridLab) -> KillState:
 
 def _words(killed: str) -> str:
     if killed:
-        return say("killed_already", language(), reason=killed)
+        return say("killed_already", language(), reason=teller()(killed))
     return say("alive", language())
 
 
 def _kill(lab: GridLab, reason: str) -> Killed:
     found = lab.kill(reason)
-    snapshot = lab.snapshot
+    snapshot, tell = lab.snapshot, teller()
     stamp = stamp_of(snapshot)
     pending = [bot for bot in found if bot.may_trade]
     stopped = [bot for bot in found if not bot.may_trade]
     return Killed(
         killed=True,
-        reason=snapshot.killed or reason,
+        reason=tell(snapshot.killed or reason),
         message=_killed_words(snapshot.state, len(stopped), pending),
-        stopped=[GridStatus.of_bot(bot, snapshot, stamp) for bot in stopped],
-        pending=[GridStatus.of_bot(bot, snapshot, stamp) for bot in pending],
+        stopped=[GridStatus.of_bot(bot, snapshot, stamp, tell) for bot in stopped],
+        pending=[GridStatus.of_bot(bot, snapshot, stamp, tell) for bot in pending],
         **stamp.parts,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -129,6 +129,12 @@ def language() -> str:
     named exactly than one that is preferred: English for `pt-BR,en;q=0.5`.
     """
     return _preferred(request.environ.get("HTTP_ACCEPT_LANGUAGE", ""))
+
+
+def teller() -> Callable[[str], str]:
+    """Puts the engine's sentences into the request's language; see `translation`."""
+    tongue = language()
+    return lambda text: translate(text, tongue)
 
 
 @lru_cache(maxsize=256)

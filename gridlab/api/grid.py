@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from flask import Blueprint, Response
 
-from gridlab.api.errors import ApiError, Problem, invalid, language
+from gridlab.api.errors import ApiError, Problem, invalid, language, teller
 from gridlab.api.messages import say
 from gridlab.api.requests import GridConfig, GridRequest, NoQuery, StopRequest, examine
 from gridlab.api.schemas import (
@@ -64,7 +64,8 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
         read_query(NoQuery)
         bot = find_bot(lab, read_symbol(symbol))
         snapshot = lab.snapshot
-        return answer(GridStatus.of_bot(bot, snapshot, venue_stamp(snapshot, [bot.market])))
+        stamp = venue_stamp(snapshot, [bot.market])
+        return answer(GridStatus.of_bot(bot, snapshot, stamp, teller()))
 
     @blueprint.get("/api/grid/recovery_status/<symbol>")
     def grid_recovery_status(symbol: str) -> Response:
@@ -189,7 +190,7 @@ def _start(lab: GridLab) -> GridStarted:
         symbol=bot.symbol,
         market_type=bot.market.value,
         run=bot.run,
-        grid=GridStatus.of_bot(bot, snapshot, stamp),
+        grid=GridStatus.of_bot(bot, snapshot, stamp, teller()),
         **stamp.parts,
     )
 
@@ -205,7 +206,7 @@ def _stop(lab: GridLab, symbol: str, policy: StopPolicy) -> GridStopped:
         message=say("grid_stopped", language(), symbol=symbol),
         symbol=symbol,
         policy=policy.value,
-        grid=GridStatus.of_bot(bot, snapshot, stamp),
+        grid=GridStatus.of_bot(bot, snapshot, stamp, teller()),
         **stamp.parts,
     )
 

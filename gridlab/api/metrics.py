@@ -7,7 +7,7 @@ from typing import Final
 from flask import Blueprint, Response
 
 from gridlab._version import __version__
-from gridlab.api.errors import language
+from gridlab.api.errors import language, teller
 from gridlab.api.messages import say
 from gridlab.api.readiness import readiness
 from gridlab.api.requests import NoQuery
@@ -102,7 +102,7 @@ def _agent(agent: AgentHealth, at_ms: int) -> AgentMetrics:
         health=health(status, age_ms),
         heartbeat_age_ms=age_ms,
         restarts=agent.restarts,
-        reason=agent.last_error or None,
+        reason=teller()(agent.last_error) or None,
     )
 
 

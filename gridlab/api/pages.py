@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Blueprint, Response, render_template
 
-from gridlab.api.errors import language
+from gridlab.api.errors import language, teller
 from gridlab.api.schemas import grid_state, uptime
 from gridlab.api.security import Guard
 from gridlab.api.wire import venue_stamp
@@ -41,9 +41,10 @@ ENDPOINTS = (
 
 #: What the status page shows to a reader without a token: its frame, and nothing of the engine.
 _BLANK: dict[str, Any] = {
-    "snapshot": {"mode": {"value": ""}, "speed": None, "progress": 0, "reason": ""},
+    "snapshot": {"mode": {"value": ""}, "speed": None, "progress": 0},
     "stamp": {"mode": "GridLab", "as_of": "–", "engine_state": "–", "data_source": ""},
     "bots": [],
+    "reason": "",
 }
 
 
@@ -84,4 +85,5 @@ def _seen(lab: GridLab) -> dict[str, Any]:
         for _, bot in sorted(snapshot.bots.items())
     ]
     stamp = venue_stamp(snapshot, [bot.market for bot in snapshot.bots.values()])
-    return {"snapshot": snapshot, "stamp": stamp, "bots": bots}
+    reason = teller()(snapshot.reason)
+    return {"snapshot": snapshot, "stamp": stamp, "bots": bots, "reason": reason}

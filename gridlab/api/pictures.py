@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from gridlab.api.readiness import readiness
 from gridlab.api.schemas import Execution, OrderShape, TradeShape
+from gridlab.api.schemas.base import Say
 from gridlab.app.facade import GridLab
 from gridlab.clock import SystemClock
 from gridlab.domain.orders import Trade
@@ -20,6 +21,8 @@ from gridlab.domain.snapshot import BotSnapshot, Mode, Snapshot
 Json = dict[str, Any]
 #: Of a bot; its orders have a topic of their own, and its lines do not change.
 _LEFT_OUT: Final = {"open_orders", "lines"}
+#: Fields that hold sentences of the engine.
+_REASONS: Final = {"reason", "killed"}
 _MOST_FILLS: Final = 500
 _clock: Final = SystemClock()
 
@@ -223,6 +226,18 @@ def _jobs(lab: GridLab, before: Picture | None) -> Mapping[str, tuple[object, Js
     }
 
 
+def reworded(value: Any, say: Say) -> Any:
+    """A topic's content with each reason in it put into words by `say`."""
+    if isinstance(value, list):
+        return [reworded(one, say) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: say(one) if key in _REASONS and isinstance(one, str) else reworded(one, say)
+        for key, one in value.items()
+    }
+
+
 def _state(snapshot: Snapshot) -> Json:
     return {
         "sequence": snapshot.sequence,
@@ -236,7 +251,7 @@ def _state(snapshot: Snapshot) -> Json:
 
 
 def _bot(bot: BotSnapshot, snapshot: Snapshot) -> Json:
-    return Execution.of(bot, snapshot).model_dump(mode="json", exclude=_LEFT_OUT)
+    return Execution.of(bot, snapshot, str).model_dump(mode="json", exclude=_LEFT_OUT)
 
 
 def _health(snapshot: Snapshot) -> Json:

@@ -21,7 +21,8 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, request
 
-from gridlab.api.errors import ApiError
+from gridlab.api.errors import ApiError, language, teller
+from gridlab.api.messages import ENGLISH
 from gridlab.api.pictures import (
     Change,
     Picture,
@@ -29,8 +30,10 @@ from gridlab.api.pictures import (
     fills_of,
     goes_on,
     picture_of,
+    reworded,
 )
 from gridlab.api.requests import StreamQuery
+from gridlab.api.schemas.base import Say
 from gridlab.api.wire import read_query
 from gridlab.app.facade import GridLab
 from gridlab.clock import monotonic_s
@@ -51,6 +54,8 @@ MOST_BYTES: Final = 4 * 1024 * 1024
 _BATCH_BYTES: Final = 64 * 1024
 #: Topic of the event that carries everything; in the ring, the place where each reader needs one.
 _RESYNC: Final = "resync"
+#: What the line with an event's content begins with.
+_DATA: Final = b"data: "
 
 
 class Hub:
@@ -82,8 +87,11 @@ class Hub:
         """How many are open."""
         return self._streams
 
-    def open(self, topics: tuple[str, ...], last_event_id: str) -> Stream:
+    def open(self, topics: tuple[str, ...], last_event_id: str, say: Say | None = None) -> Stream:
         """A stream that goes on after `last_event_id`; the caller closes it.
+
+        Args:
+            say: puts the engine's reasons into the reader's language; None leaves them English.
 
         Raises:
             ApiError: all streams are in use, or the server is stopping.
@@ -110,7 +118,7 @@ class Hub:
             except BaseException:
                 self._streams -= 1
                 raise
-        return Stream(self, topics, self._place(last_event_id))
+        return Stream(self, topics, self._place(last_event_id), say)
 
     def resume(self) -> None:
         """Take streams again after a close."""
@@ -186,8 +194,8 @@ class Hub:
         return self._event(self._last, _RESYNC, self._picture.whole(topics))
 
     def _event(self, number: int, topic: str, data: Any) -> bytes:
-        text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-        return f"id: {self._boot}-{number}\nevent: {topic}\ndata: {text}\n\n".encode()
+        head = f"id: {self._boot}-{number}\nevent: {topic}\n".encode()
+        return head + _DATA + _json(data) + b"\n\n"
 
     def _append(self, change: Change) -> None:
         self._put(change.topic, self._event(self._last + 1, change.topic, change.data))
@@ -250,9 +258,12 @@ class Hub:
 class Stream(Iterator[bytes]):
     """One reader's way through the ring, as the body of an answer."""
 
-    def __init__(self, hub: Hub, topics: tuple[str, ...], place: int | None) -> None:
+    def __init__(
+        self, hub: Hub, topics: tuple[str, ...], place: int | None, say: Say | None = None
+    ) -> None:
         self._hub = hub
         self._topics = topics
+        self._say = say
         self._place = place
         self._is_open = True
         self._is_begun = False
@@ -266,7 +277,7 @@ class Stream(Iterator[bytes]):
         if found is None:
             raise StopIteration
         part, self._place = found
-        return part
+        return part if self._say is None else _retold(part, self._say)
 
     def close(self) -> None:
         """Give the place back; a second call does nothing."""
@@ -274,6 +285,20 @@ class Stream(Iterator[bytes]):
             was_open, self._is_open = self._is_open, False
         if was_open:
             self._hub.release()
+
+
+def _retold(part: bytes, say: Say) -> bytes:
+    """Events with the reasons in them put into words by `say`."""
+    return b"".join(
+        _DATA + _json(reworded(json.loads(line.removeprefix(_DATA)), say)) + b"\n"
+        if line.startswith(_DATA)
+        else line
+        for line in part.splitlines(keepends=True)
+    )
+
+
+def _json(data: Any) -> bytes:
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).encode()
 
 
 def add_routes(blueprint: Blueprint, hub: Hub) -> None:
@@ -286,4 +311,6 @@ def add_routes(blueprint: Blueprint, hub: Hub) -> None:
         if request.method == "HEAD":  # its body would never be read, nor closed
             return Response(headers=headers, mimetype="text/event-stream")
         last = request.headers.get("Last-Event-ID", "")[:100]
-        return Response(hub.open(topics, last), headers=headers, mimetype="text/event-stream")
+        say = None if language() == ENGLISH else teller()
+        events = hub.open(topics, last, say)
+        return Response(events, headers=headers, mimetype="text/event-stream")

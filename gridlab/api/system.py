@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from gridlab.api.errors import ApiError, Problem, invalid, language
+from gridlab.api.errors import ApiError, Problem, invalid, language, teller
 from gridlab.api.messages import say
 from gridlab.api.readiness import readiness
 from gridlab.api.requests import ModeRequest, NoQuery, shortened
@@ -53,7 +53,7 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
 
 
 def _status(lab: GridLab) -> ApiStatus:
-    snapshot = lab.snapshot
+    snapshot, tell = lab.snapshot, teller()
     stamp = venue_stamp(snapshot, [bot.market for bot in snapshot.bots.values()])
     bots = {
         key: ActiveBot.of(bot, snapshot)
@@ -66,14 +66,14 @@ def _status(lab: GridLab) -> ApiStatus:
             state=agent.state,
             heartbeat_age_ms=max(0, now_ms() - agent.heartbeat_ms),
             restarts=agent.restarts,
-            last_error=agent.last_error,
+            last_error=tell(agent.last_error),
         )
         for agent in snapshot.agents
     ]
     return ApiStatus(
         api_status="online",
         active_bots=bots,
-        reason=snapshot.reason,
+        reason=tell(snapshot.reason),
         replay_progress=snapshot.progress,
         replay_speed=snapshot.speed,
         agents=agents,
@@ -83,12 +83,12 @@ def _status(lab: GridLab) -> ApiStatus:
 
 
 def _venues(snapshot: Snapshot) -> dict[str, VenueShape]:
-    at_ms = now_ms()
-    return {market.value: VenueShape.of(v, at_ms) for market, v in snapshot.venues.items()}
+    at_ms, tell = now_ms(), teller()
+    return {market.value: VenueShape.of(v, at_ms, tell) for market, v in snapshot.venues.items()}
 
 
 def _health(lab: GridLab) -> Health:
-    snapshot = lab.snapshot
+    snapshot, tell = lab.snapshot, teller()
     stamp = stamp_of(snapshot)
     venues = _venues(snapshot)
     judged = readiness(snapshot, now_ms())
@@ -103,7 +103,7 @@ def _health(lab: GridLab) -> Health:
         ready=judged.ready,
         accepts_orders=judged.accepts_orders,
         state=snapshot.state.value,
-        reason=snapshot.reason,
+        reason=tell(snapshot.reason),
         ages=ages,
         venues=venues,
         **stamp.parts,

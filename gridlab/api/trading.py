@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from flask import Blueprint, Response
 
+from gridlab.api.errors import teller
 from gridlab.api.requests import MarketQuery, NoQuery, TradesQuery
 from gridlab.api.schemas import (
     Execution,
@@ -39,9 +42,15 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
     @blueprint.get("/api/trading/pairs")
     def trading_pairs() -> Response:
         market = read_query(MarketQuery).market_type
+        prices = lab.dated_prices(market)
         snapshot = lab.snapshot
-        stamp = venue_stamp(snapshot, [market])
-        return answer_list(_pairs(lab, snapshot, market, stamp), stamp)
+        pairs = [
+            _pair(snapshot, market, symbol, price.value, stamp_of(snapshot, price))
+            for symbol, price in prices.value.items()
+        ]
+        # Those with a running bot first.
+        pairs.sort(key=lambda pair: (not pair.active, pair.symbol))
+        return answer_list(pairs, stamp_of(snapshot, prices))
 
     @blueprint.get("/api/trades/<symbol>")
     def trades(symbol: str) -> Response:
@@ -58,33 +67,29 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
 
 def _executions(lab: GridLab) -> Executions:
     """Every bot, the active ones first."""
-    snapshot = lab.snapshot
+    snapshot, say = lab.snapshot, teller()
     bots = sorted(snapshot.bots.values(), key=lambda bot: (not is_active(bot), bot.symbol))
     stamp = venue_stamp(snapshot, [bot.market for bot in bots])
     return Executions(
-        executions=[Execution.of(bot, snapshot) for bot in bots],
+        executions=[Execution.of(bot, snapshot, say) for bot in bots],
         total_active=sum(map(is_active, bots)),
         timestamp=stamp.as_of_ms,
         **stamp.parts,
     )
 
 
-def _pairs(lab: GridLab, snapshot: Snapshot, market: Market, stamp: Stamp) -> list[Pair]:
-    """Every symbol that has a price, those with a running bot first."""
-    pairs = []
-    for symbol in lab.symbols(market):
-        bot = snapshot.bots.get(symbol)
-        mine = bot if bot is not None and bot.market is market else None
-        price = snapshot.prices.get((market, symbol))
-        pairs.append(
-            Pair(
-                symbol=symbol,
-                price=float(lab.ticker(symbol, market).price if price is None else price),
-                market_type=market.value,
-                active=mine is not None and is_active(mine),
-                status=None if mine is None else grid_state(mine),
-                as_of=stamp.as_of,
-                mode=stamp.mode,
-            )
-        )
-    return sorted(pairs, key=lambda pair: (not pair.active, pair.symbol))
+def _pair(snapshot: Snapshot, market: Market, symbol: str, price: Decimal, stamp: Stamp) -> Pair:
+    """The entry of one price, which is as old as `stamp` says."""
+    bot = snapshot.bots.get(symbol)
+    mine = bot if bot is not None and bot.market is market else None
+    return Pair(
+        symbol=symbol,
+        price=float(price),
+        market_type=market.value,
+        active=mine is not None and is_active(mine),
+        status=None if mine is None else grid_state(mine),
+        as_of=stamp.as_of,
+        age_ms=stamp.age_ms,
+        stale=stamp.stale,
+        mode=stamp.mode,
+    )

@@ -1,19 +1,31 @@
 """Portuguese for the sentences that the engine writes.
 
 The engine speaks English with its values inside the sentence. Where a sentence is known here, its
-values are lifted out and put into the Portuguese one; any other sentence passes as it is, for an
-English reason is better than none. Knows no exception and no HTTP.
+values are lifted out and put into the Portuguese one; a value that is a sentence again is
+translated too. Any other sentence passes as it is, for an English reason is better than none: so do
+the words of a venue, of a person, and of an exception that nobody foresaw. Knows no exception and
+no HTTP.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
+from functools import lru_cache
 from typing import Final, TypeAlias
 
+from gridlab.api import translation_bots, translation_faults, translation_venues
 from gridlab.api.messages import PORTUGUESE
 
 #: Patterns of English sentences, and the Portuguese ones for what they lift out.
 Sentences: TypeAlias = tuple[tuple[re.Pattern[str], str], ...]
+
+#: Values that are sentences again.
+NESTED: Final = frozenset({"reason", "why", "words", "error", "what", "remedy", "note"})
+#: Longer texts are nobody's sentence, and are not taken apart.
+LONGEST: Final = 2_000
+#: Sentences in one another or in a row; more are nobody's either.
+DEEPEST: Final = 8
 
 #: (English, Portuguese) with the same `{placeholders}`, tried in order.
 _SENTENCES: Final[tuple[tuple[str, str], ...]] = (
@@ -102,9 +114,15 @@ _SENTENCES: Final[tuple[tuple[str, str], ...]] = (
         "mais níveis",
     ),
     (
-        "{side} at {price} is outside the venue's band {low} to {high} around {reference}; narrow "
+        "buy at {price} is outside the venue's band {low} to {high} around {reference}; narrow the "
+        "range",
+        "a compra a {price} está fora da banda da corretora, de {low} a {high} em torno de "
+        "{reference}; estreite a faixa",
+    ),
+    (
+        "sell at {price} is outside the venue's band {low} to {high} around {reference}; narrow "
         "the range",
-        "{side} a {price} está fora da banda da corretora, de {low} a {high} em torno de "
+        "a venda a {price} está fora da banda da corretora, de {low} a {high} em torno de "
         "{reference}; estreite a faixa",
     ),
     (
@@ -290,12 +308,13 @@ _SENTENCES: Final[tuple[tuple[str, str], ...]] = (
 
 
 def _pattern(sentence: str) -> re.Pattern[str]:
-    """A pattern that lifts the values out of `sentence`."""
+    """A pattern that lifts the values out of `sentence`; only sentences hold `; ` or line ends."""
     parts = re.split(r"\{(\w+)\}", sentence)
     texts, names = parts[::2], parts[1::2]
     pieces = [re.escape(texts[0])]
     for name, after in zip(names, texts[1:], strict=True):
-        pieces.append(f"(?P<{name}>.+?){re.escape(after)}")
+        value = "(?s:.+?)" if name in NESTED else "(?:(?!; ).)+?"
+        pieces.append(f"(?P<{name}>{value}){re.escape(after)}")
     return re.compile("".join(pieces))
 
 
@@ -312,10 +331,46 @@ def said_by(table: Sentences, text: str) -> tuple[str, dict[str, str]] | None:
     return None
 
 
-_PATTERNS: Final = sentences(*_SENTENCES)
+_PATTERNS: Final = sentences(
+    *_SENTENCES,
+    *translation_bots.SENTENCES,
+    *translation_venues.SENTENCES,
+    *translation_faults.SENTENCES,
+    *translation_venues.LAST,
+)
+#: A code, an exception's name or a request before what is said of it.
+_NAMED: Final = re.compile(r"(\w+|[A-Z]+ /\S+): (.+)", re.DOTALL)
 
 
 def translate(text: str, language: str) -> str:
-    """`text` in `language` where its pattern is known, else as it is."""
-    found = said_by(_PATTERNS, text) if language == PORTUGUESE else None
-    return text if found is None else found[0].format(**found[1])
+    """`text` in `language` as far as its sentences are known, else as it is."""
+    if language != PORTUGUESE or len(text) > LONGEST:
+        return text
+    return _portuguese(text, DEEPEST)
+
+
+@lru_cache(maxsize=4096)
+def _portuguese(text: str, depth: int) -> str:
+    """`text` in Portuguese, with at most `depth` sentences in one another or in a row."""
+    if not depth:
+        return text
+
+    def told(part: str) -> str:
+        return _portuguese(part, depth - 1)
+
+    if found := said_by(_PATTERNS, text):
+        template, values = found
+        return template.format(
+            **{name: told(value) if name in NESTED else value for name, value in values.items()}
+        )
+    if named := _NAMED.fullmatch(text):
+        return f"{named[1]}: {told(named[2])}"
+    # Several in a row; one of them may hold a semicolon itself.
+    joints = [joint.span() for joint in itertools.islice(re.finditer("; ", text), depth)]
+    for end, begin in joints:
+        if said_by(_PATTERNS, text[:end]):
+            return f"{told(text[:end])}; {told(text[begin:])}"
+    if not joints:
+        return text
+    end, begin = joints[0]
+    return f"{text[:end]}; {told(text[begin:])}"

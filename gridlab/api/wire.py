@@ -19,11 +19,10 @@ from pydantic import BaseModel
 from gridlab.api.errors import MAX_BODY_BYTES, ApiError, Problem, invalid
 from gridlab.api.requests import RequestShape, examine, normal_symbol, shortened
 from gridlab.api.schemas import Stamp
-from gridlab.api.schemas.base import STALE_AFTER_MS
 from gridlab.app.facade import GridLab
 from gridlab.clock import SystemClock
 from gridlab.domain.market import Instrument, Market
-from gridlab.domain.snapshot import Snapshot
+from gridlab.domain.snapshot import STALE_AFTER_MS, Snapshot
 from gridlab.errors import NotFound
 
 Asked = TypeVar("Asked", bound=RequestShape)

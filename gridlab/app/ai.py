@@ -21,17 +21,25 @@ from gridlab.agents.ai_facts import (
     report_facts,
 )
 from gridlab.agents.decisions import decision_of
+from gridlab.agents.live import FRESH_PRICE_MS
 from gridlab.app.ai_proposal import CANDLES, Proposal, Trials
 from gridlab.app.ai_proposal import WIDTH as PLAYED_WIDTH
 from gridlab.app.config_models import AiAgent as AiSection
 from gridlab.app.recent_fills import RecentFills
 from gridlab.app.settings import Settings
-from gridlab.clock import Clock
+from gridlab.clock import Clock, SystemClock
 from gridlab.domain.market import Instrument, Interval, Kline, Market
 from gridlab.domain.orders import ClientId
-from gridlab.domain.snapshot import BotSnapshot, BotStatus, EngineState, Snapshot
+from gridlab.domain.snapshot import (
+    STALE_AFTER_MS,
+    BotSnapshot,
+    BotStatus,
+    EngineState,
+    Snapshot,
+)
 from gridlab.domain.spec import GridSpec
-from gridlab.errors import InvalidInput
+from gridlab.errors import InvalidInput, NotFound
+from gridlab.exchange.base import Dated
 from gridlab.llm.answers import Preset
 from gridlab.llm.client import LocalAIClient
 from gridlab.llm.facts import Language
@@ -63,6 +71,12 @@ class Lab(Protocol):
     def klines(
         self, symbol: str, interval: Interval | str, limit: int, market: Market
     ) -> tuple[Kline, ...]: ...
+
+    def dated_klines(
+        self, symbol: str, interval: Interval | str, limit: int, market: Market
+    ) -> Dated[tuple[Kline, ...]]: ...
+
+    def dated_price(self, symbol: str, market: Market) -> Dated[Decimal]: ...
 
     def instrument(self, symbol: str, market: Market) -> Instrument: ...
 
@@ -185,7 +199,8 @@ class AiDesk:
         }
         journal = self._lab.settings.journal_path
         fills = self._recent.count(journal, snapshot.time_ms)
-        facts = report_facts(kind, snapshot, quotes, fills, REPORT_HOURS, about)
+        ages = self._ages(snapshot)
+        facts = report_facts(kind, snapshot, quotes, fills, REPORT_HOURS, ages, about)
         brief = reports.brief_for(facts, language)
         summary = write(self.client, brief, self._off("report_generation"), still_wanted)
         return reports.assemble(facts, summary)
@@ -281,8 +296,27 @@ class AiDesk:
 
     def _market(self, symbol: str, where: Market) -> MarketFacts:
         rules = self._lab.instrument(symbol, where)
-        candles = self._lab.klines(symbol, WIDTH, WINDOW_HOURS + LEAD_HOURS, where)
+        candles = self._lab.dated_klines(symbol, WIDTH, WINDOW_HOURS + LEAD_HOURS, where)
         return market_facts(symbol, rules.quote, candles, self._lab.snapshot.time_ms)
+
+    def _ages(self, snapshot: Snapshot) -> dict[str, Dated[Decimal]]:
+        """The price of each bot whose value hangs on one, as old as the picture that shows it."""
+        picture_ms = max(0, SystemClock().now_ms() - snapshot.wall_ms)
+        ages = {}
+        for bot in snapshot.bots.values():
+            if not bot.may_trade and not bot.money.base_held:
+                continue
+            try:
+                price = self._lab.dated_price(bot.symbol, bot.market)
+            except NotFound:  # nobody watches it: it is valued at what its grid saw last
+                age_ms = max(0, snapshot.time_ms - bot.updated_ms)
+                price = Dated(bot.price, age_ms, age_ms > FRESH_PRICE_MS)
+            ages[bot.symbol] = Dated(
+                bot.price,
+                max(price.age_ms, picture_ms),
+                price.is_stale or picture_ms > STALE_AFTER_MS,
+            )
+        return ages
 
     def _bot(self, symbol: str, where: Market) -> BotSnapshot | None:
         bot = self._lab.snapshot.bots.get(symbol)

@@ -6,19 +6,22 @@ old it is and whether it is past its bound. In Replay the recording's own presen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, TypeAlias
 
 from gridlab.data.cache_core import IntelligentCache
 from gridlab.data.cache_policy import Kind
 from gridlab.domain.market import Instrument, Interval, Kline, Market, Ticker
-from gridlab.errors import InvalidInput
-from gridlab.exchange.base import Dated, MarketData
+from gridlab.errors import InvalidInput, NotFound
+from gridlab.exchange.base import Dated, MarketData, joined
 
 if TYPE_CHECKING:
     from gridlab.app.engine import Engine
     from gridlab.research.indicators import IndicatorResult
 
+#: Prices by symbol, each with its own age.
+DatedPrices: TypeAlias = Dated[Mapping[str, Dated[Decimal]]]
 #: Candles before the asked ones that an indicator may be warmed up on.
 MOST_LEAD_BARS = 2_000
 #: The newest candles, which tell one answer of a market from the next.
@@ -44,6 +47,25 @@ class MarketVerbs:
     def symbols(self, market: Market = Market.SPOT) -> tuple[str, ...]:
         """Symbols that have a price now."""
         return self._market().symbols(market)
+
+    def dated_price(self, symbol: str, market: Market = Market.SPOT) -> Dated[Decimal]:
+        """The last price, and how long ago it was known to be true.
+
+        Raises:
+            NotFound: no such symbol, or nobody watches it.
+        """
+        return self._market().dated_price(market, symbol)
+
+    def dated_prices(self, market: Market = Market.SPOT) -> DatedPrices:
+        """The last price of every symbol that has one; together as old as the oldest."""
+        found = {}
+        for symbol in self.symbols(market):
+            try:
+                found[symbol] = self.dated_price(symbol, market)
+            except NotFound:  # let go of between the two questions
+                continue
+        whole = joined(tuple(found.values()))
+        return Dated(found, whole.age_ms, whole.is_stale)
 
     def ticker(self, symbol: str, market: Market = Market.SPOT) -> Ticker:
         """The rolling 24 h window; raises `NotFound`."""

@@ -78,6 +78,17 @@ class RecordedMarket:
         now = self._now(market, symbol)
         return Price(now.points[-1], now.point_time_ms)
 
+    def dated_price(self, market: Market, symbol: str) -> Dated[Decimal]:
+        """`price`, of the recording's own present; in a hole or after the end it has an age.
+
+        Between two points of one candle nothing newer was recorded, so the last is of now. Where
+        the candle of now is missing, the price is as old as its point, and stale.
+        """
+        now = self._now(market, symbol)
+        age_ms = now.now_ms - now.point_time_ms
+        is_stale = age_ms > now.series.bars.interval.ms
+        return Dated(now.points[-1], age_ms if is_stale else 0, is_stale)
+
     def ticker(self, market: Market, symbol: str) -> Ticker:
         """The rolling 24 h window that ends now.
 

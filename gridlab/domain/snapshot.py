@@ -17,6 +17,9 @@ from gridlab.domain.market import Balance, Market
 from gridlab.domain.orders import Side, Trade
 from gridlab.money import ZERO
 
+#: A snapshot older than this, while the engine should be stepping, is labelled stale.
+STALE_AFTER_MS = 10_000
+
 
 class Mode(StrEnum):
     """Where orders go and where prices come from; shown beside every number."""

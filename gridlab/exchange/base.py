@@ -248,6 +248,10 @@ class MarketData(Protocol):
         """The last price and its time; raises `NotFound`."""
         ...
 
+    def dated_price(self, market: Market, symbol: str) -> Dated[Decimal]:
+        """`price` with its age; raises `NotFound`."""
+        ...
+
     def ticker(self, market: Market, symbol: str) -> Ticker:
         """The rolling 24 h window that ends now; raises `NotFound`."""
         ...

@@ -42,7 +42,7 @@ class Fact:
     Args:
         key: what programs and prompts call it, such as `last_price`.
         value: exact; shares are percentages, so 0.5 % is `Decimal("0.5")`.
-        unit: `%`, `x`, `h`, `min`, `d`, an asset's code, or empty for a count.
+        unit: `%`, `x`, `h`, `min`, `s`, `d`, an asset's code, or empty for a count.
         places: digits shown after the separator.
     """
 
@@ -123,6 +123,21 @@ def share(key: str, fraction: Decimal, places: int = 2) -> Fact:
     """A fact that is a fraction, told as a percentage."""
     with rounding():
         return Fact(key, fraction * 100, PERCENT, places)
+
+
+def age(age_ms: int) -> Fact:
+    """How old the prices of a text are, in the unit that reads best.
+
+    >>> [age(ms).shown("en") for ms in (4_200, 119_000, 600_000, 7_200_000)]
+    ['4 s', '119 s', '10 min', '2 h']
+    """
+    unit_ms, unit = 1_000, "s"
+    if age_ms >= 2 * 3_600_000:
+        unit_ms, unit = 3_600_000, "h"
+    elif age_ms >= 2 * 60_000:
+        unit_ms, unit = 60_000, "min"
+    with rounding():
+        return Fact("age_of_prices", Decimal(age_ms) / unit_ms, unit)
 
 
 def number_text(value: Decimal, places: int, language: Language) -> str:

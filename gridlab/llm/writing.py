@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
+from gridlab.clock import iso
 from gridlab.errors import ModelAnswerRefused, ModelUnavailable
 from gridlab.llm import loop
 from gridlab.llm.answers import ChatAnswer, Problem
 from gridlab.llm.client import LocalAIClient
-from gridlab.llm.facts import Facts, Language
+from gridlab.llm.facts import Facts, Language, age
 from gridlab.llm.guard import check
 
 #: Who wrote what no model wrote.
@@ -60,6 +61,9 @@ class Brief:
             kept of it, with the facts that its sentences may also use.
         kept: what stands in `Written.values` when the template answers.
         told: the facts of the template, where it tells more than the prompt.
+        as_of_ms: when its prices were true, in market time; None where it tells no price of now.
+        warning: a sentence in `language` that stands before whatever is written, and in the prompt;
+            empty when there is nothing to warn of.
     """
 
     kind: str
@@ -74,6 +78,8 @@ class Brief:
     judge: Callable[[Mapping[str, Any]], tuple[Mapping[str, Any], Facts]] | None = None
     kept: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     told: Facts | None = None
+    as_of_ms: int | None = None
+    warning: str = ""
 
     def schema(self) -> dict[str, Any]:
         """What the model's answer must fit."""
@@ -104,6 +110,8 @@ class Brief:
             language=_LANGUAGE_NAMES[self.language], most=MOST_SENTENCES, labels=labels
         )
         told = [f"{name}: {value}" for name, (value, _) in self.labels.items()]
+        if self.warning:
+            told.append(f"warning, shown before your text: {self.warning}")
         facts = "\n".join(["Facts:", self.facts.lines(self.language), *told])
         return [
             {"role": "system", "content": system},
@@ -114,8 +122,21 @@ class Brief:
         """The deterministic text, and why it stands."""
         facts = self.told or self.facts
         return Written(
-            self.kind, self.language, self.template, TEMPLATE, refusal, 0, self.kept, facts
+            self.kind,
+            self.language,
+            self.warned(self.template),
+            TEMPLATE,
+            refusal,
+            0,
+            self.kept,
+            facts,
+            self.as_of_ms,
+            is_stale=bool(self.warning),
         )
+
+    def warned(self, sentences: tuple[str, ...]) -> tuple[str, ...]:
+        """The sentences after the warning, whoever wrote them: a model could leave it out."""
+        return (self.warning, *sentences) if self.warning else sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +148,8 @@ class Written:
         refusal: why no model wrote it; empty when one did.
         took_ms: how long the model took; 0 for the template.
         values: what else the task keeps of the answer.
+        as_of_ms: when its prices were true, in market time; None where it tells no price of now.
+        is_stale: whether they were older than they may be when it was written.
     """
 
     kind: str
@@ -137,6 +160,8 @@ class Written:
     took_ms: int
     values: Mapping[str, Any]
     facts: Facts
+    as_of_ms: int | None = None
+    is_stale: bool = False
 
     @property
     def text(self) -> str:
@@ -152,10 +177,20 @@ class Written:
             "kind": self.kind,
             "language": self.language,
             "text": self.text,
+            "as_of": None if self.as_of_ms is None else iso(self.as_of_ms),
+            "stale": self.is_stale,
             "author": self.author,
             "template_reason": self.refusal or None,
             "response_time_ms": self.took_ms if self.is_by_model else None,
         }
+
+
+def stale_warning(age_ms: int, language: Language) -> str:
+    """What stands before a text whose prices are older than they may be."""
+    old = age(age_ms).shown(language)
+    if language == "en":
+        return f"Attention: these figures are stale; their prices are {old} old."
+    return f"Atenção: estes números estão desatualizados; seus preços têm {old}."
 
 
 def write(
@@ -214,7 +249,7 @@ def _checked(answer: ChatAnswer, brief: Brief) -> Written:
     written = brief.by_template("")
     return replace(
         written,
-        sentences=sentences,
+        sentences=brief.warned(sentences),
         author=answer.model,
         took_ms=answer.took_ms,
         values=MappingProxyType(values),

@@ -20,6 +20,7 @@ from gridlab.app.config import load_config
 from gridlab.app.facade import GridLab
 from gridlab.client import Client
 from gridlab.errors import Conflict, ExchangeUnavailable, InvalidConfig
+from gridlab.exchange.base import Dated
 from gridlab.testing.ollama import LocalOllama, Mode
 
 GRID = {
@@ -208,6 +209,31 @@ def test_reports(api: FlaskClient, ollama: LocalOllama, body: Any) -> None:
     assert "(Replay)" in report["title"] and report["points"]
 
 
+def test_texts_about_stale_prices_begin_with_that(
+    api: FlaskClient, asked: GridLab, ollama: LocalOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever writes: the candles of a proposal are old here, or the price that values a bot."""
+    started(api)
+    ollama.answer = _saying("All is calm in BTCUSDT.")
+    monkeypatch.setattr(
+        GridLab,
+        "dated_klines",
+        lambda self, *given: Dated(self.klines(*given), 48_000, True),
+    )
+    told = asked.ai_analysis("BTCUSDT", language="pt").text
+    assert told.startswith("Atenção: estes números estão desatualizados; seus preços têm 48 s.")
+    monkeypatch.undo()
+    for age_ms, is_stale in ((95_000, True), (95, False)):
+        monkeypatch.setattr(
+            GridLab, "dated_price", lambda *_, old=(age_ms, is_stale): Dated(Decimal(1), *old)
+        )
+        report = ended(api, api.post("/api/ai/report", json={"kind": "daily"}))["result"]
+        warning = "Attention: these figures are stale; their prices are 95 s old. "
+        assert report["text"] == f"{warning * is_stale}All is calm in BTCUSDT."
+        assert report["stale"] is is_stale
+        assert any("its price is stale" in point for point in report["points"]) is is_stale
+
+
 def _saying(*sentences: str) -> Callable[..., str]:
     import json
 
@@ -289,6 +315,7 @@ def test_what_the_agent_said_of_its_own_accord(tmp_path: Path, ollama: LocalOlla
     (analysis,) = said["analyses"]
     assert (analysis["symbol"], analysis["author"]) == ("BTCUSDT", "template")
     assert analysis["template_reason"] and "987654" not in analysis["text"]
+    assert analysis["as_of"] <= said["as_of"] and analysis["stale"] is False
     assert said["proposals"][0]["present_levels"] == 10
     for advice in said["advice"]:
         assert float(advice["least"]) <= float(advice["value"]) <= float(advice["most"])

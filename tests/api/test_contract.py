@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 from gridlab.app.facade import GridLab
+from gridlab.domain.market import Market
+from gridlab.exchange.base import Dated
 
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 GRID = {
@@ -274,6 +278,27 @@ def test_valid_config(client: FlaskClient) -> None:
         b / a for a, b in zip(plan["levels_preview"], plan["levels_preview"][1:], strict=False)
     ]
     assert all(ratio == pytest.approx(1.005, abs=1e-5) for ratio in ratios)
+
+
+def test_each_price_of_a_pair_says_its_age(
+    client: FlaskClient, lab: GridLab, running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One price past its bound is labelled; the others are not, and the headers tell the worst."""
+    known = GridLab.dated_price
+
+    def dated_price(self: GridLab, symbol: str, market: Market = Market.SPOT) -> Dated[Decimal]:
+        found = known(self, symbol, market)
+        return replace(found, age_ms=95_000, is_stale=True) if symbol == "ETHUSDT" else found
+
+    monkeypatch.setattr(GridLab, "dated_price", dated_price)
+    reply = client.get("/api/trading/pairs")
+    pairs = {pair["symbol"]: pair for pair in reply.json}
+    old, fresh = pairs["ETHUSDT"], pairs["BTCUSDT"]
+    assert (old["stale"], fresh["stale"]) == (True, False)
+    assert old["age_ms"] >= 95_000 and 0 <= fresh["age_ms"] < 10_000
+    assert old["as_of"] < fresh["as_of"]
+    assert reply.headers["X-GridLab-Stale"] == "true"
+    assert int(reply.headers["X-GridLab-Age-Ms"]) >= 95_000
 
 
 def test_config_by_range_and_mode(client: FlaskClient) -> None:

@@ -11,6 +11,7 @@ from decimal import Decimal
 import pytest
 
 from gridlab.agents import shadow as shadow_module
+from gridlab.agents.live import FRESH_PRICE_MS
 from gridlab.agents.live_market import LiveMarket
 from gridlab.agents.shadow import Shadow
 from gridlab.clock import ManualClock
@@ -113,6 +114,24 @@ def test_a_price_is_the_latest_of_what_was_told_and_what_was_asked() -> None:
         assert data.symbols(Market.SPOT) == ("AUSDT",) and data.symbols(Market.FUTURES) == ()
         with pytest.raises(NotFound, match="BUSDT"):
             data.price(Market.SPOT, "BUSDT")
+
+    asyncio.run(story())
+
+
+def test_a_price_has_an_age_and_past_its_bound_it_is_stale() -> None:
+    async def story() -> None:
+        market, prices, _, _, clock = make()
+        await market.open({Market.SPOT: ["AUSDT"]})
+        assert market.dated_price(Market.SPOT, "AUSDT") == Dated(Decimal(100), 0, False)
+        clock.advance_to(START_MS + FRESH_PRICE_MS)
+        assert market.dated_price(Market.SPOT, "AUSDT") == Dated(Decimal(100), 30_000, False)
+        clock.advance_to(START_MS + FRESH_PRICE_MS + 1)
+        assert market.dated_price(Market.SPOT, "AUSDT") == Dated(Decimal(100), 30_001, True)
+        # A venue's clock may be ahead of the machine's; an age is never below zero.
+        prices.told["AUSDT"] = Price(Decimal(101), clock.now_ms() + 700)
+        assert market.dated_price(Market.SPOT, "AUSDT") == Dated(Decimal(101), 0, False)
+        with pytest.raises(NotFound, match="BUSDT"):
+            market.dated_price(Market.SPOT, "BUSDT")
 
     asyncio.run(story())
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridlab.clock import iso
 from gridlab.domain.orders import Side
 from gridlab.llm.client import LocalAIClient
 from gridlab.llm.facts import LANGUAGES, Language
@@ -21,7 +22,7 @@ from gridlab.llm.tasks import explanation, grid, market, reports
 from gridlab.llm.tasks.explanation import Cause, Decision, Fate
 from gridlab.llm.tasks.grid import GridFacts, Shape, by_rule
 from gridlab.llm.tasks.market import MarketFacts, Roughness, Trend
-from gridlab.llm.tasks.reports import BotFacts, ReportFacts, ReportKind
+from gridlab.llm.tasks.reports import BotFacts, ReportFacts, ReportKind, points_of
 from gridlab.llm.writing import TEMPLATE, Brief, write
 from gridlab.testing.ollama import INVENTED, LocalOllama, Mode, smallest
 
@@ -185,6 +186,55 @@ def test_a_model_that_keeps_to_the_facts_is_heard(
     told = sent["messages"][1]["content"]
     for fact in brief.facts.items:
         assert f"{fact.key}: {fact.shown(language)}" in told
+
+
+OLD: list[Callable[[Language], Brief]] = [
+    lambda language: market.brief_for(replace(MARKET, age_ms=95_000, is_stale=True), language),
+    lambda language: grid.brief_for(replace(GRID, age_ms=95_000, is_stale=True), language),
+    lambda language: reports.brief_for(
+        replace(REPORT, bots=(replace(BOT, age_ms=95_000, is_stale=True),)), language
+    ),
+    lambda language: reports.brief_for(
+        replace(REPORT, market=replace(MARKET, age_ms=95_000, is_stale=True)), language
+    ),
+]
+
+
+@pytest.mark.parametrize("brief_for", OLD)
+@pytest.mark.parametrize(
+    ("language", "warning"),
+    [
+        ("en", "Attention: these figures are stale; their prices are 95 s old."),
+        ("pt", "Atenção: estes números estão desatualizados; seus preços têm 95 s."),
+    ],
+)
+def test_whoever_writes_about_a_stale_price_the_text_begins_with_that(
+    ollama: LocalOllama, brief_for: Callable[[Language], Brief], language: Language, warning: str
+) -> None:
+    brief = brief_for(language)
+    ollama.answer = saying(brief, "Quiet.")
+    by_model, by_template = write(client_of(ollama), brief), write(None, brief)
+    assert (by_model.is_by_model, by_template.is_by_model) == (True, False)
+    assert by_model.text == f"{warning} Quiet."
+    assert by_template.sentences == (warning, *brief.template)
+    for written in (by_model, by_template):
+        told = written.to_dict()
+        assert (told["stale"], told["as_of"]) == (True, iso(NOON - 95_000))
+    prompt = ollama.chats[0]["messages"][1]["content"]
+    assert "age_of_prices: 95 s" in prompt and warning in prompt
+
+
+@pytest.mark.parametrize("brief_for", BRIEFS)
+def test_a_fresh_price_is_warned_of_by_nobody(brief_for: Callable[[Language], Brief]) -> None:
+    told = brief_for("en").by_template("").to_dict()
+    assert not told["stale"] and "stale" not in told["text"]
+    assert told["as_of"] in (None, iso(NOON))
+
+
+def test_a_bot_whose_price_is_old_is_a_point_to_look_at() -> None:
+    old = replace(REPORT, bots=(replace(BOT, is_stale=True), replace(BOT, symbol="ETHUSDT")))
+    assert "BTCUSDT: its price is stale, so its result is not of now." in points_of(old, "en")
+    assert not any("ETHUSDT: its price" in point for point in points_of(old, "en"))
 
 
 @pytest.mark.parametrize("brief_for", BRIEFS)

@@ -18,6 +18,7 @@ from gridlab.data.bars import Bars
 from gridlab.data.recorded import DAY_MS, RecordedMarket
 from gridlab.domain.market import Instrument, Interval, Kline, Market, path_times_ms
 from gridlab.errors import InvalidInput, NotFound
+from gridlab.exchange.base import Dated
 from gridlab.money import from_float
 
 MINUTE = 60_000
@@ -251,6 +252,18 @@ def test_time_moves_the_answers() -> None:
     ticker = market.ticker(*KEY)
     assert (ticker.window_ms, ticker.volume, ticker.change_fraction) == (0, 0, 0)
     assert ticker.high == ticker.low == ticker.price == 103
+
+
+def test_a_price_is_of_now_while_candles_come_and_ages_where_one_is_missing() -> None:
+    bars = one_bar(rises=True)
+    close_ms, price = bars.end_ms - 1, from_float(float(bars.close[-1]))
+    for now_ms in (START + 50_000, close_ms, close_ms + MINUTE):
+        found = market_of(bars, now_ms).dated_price(*KEY)
+        assert (found.age_ms, found.is_stale) == (0, False)
+    late = market_of(bars, close_ms + MINUTE + 1).dated_price(*KEY)
+    assert late == Dated(price, MINUTE + 1, True)
+    with pytest.raises(NotFound):
+        market_of(bars, START - 1).dated_price(*KEY)
 
 
 def test_unknown_and_not_yet_begun_symbols_are_named_with_those_that_exist() -> None:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from gridlab.api.schemas.base import Shape, Stamp
+from gridlab.api.schemas.base import Say, Shape, Stamp
 from gridlab.clock import iso
 from gridlab.domain.advice import Advice, bounds_of
 from gridlab.money import text
 
 
 class AiText(Shape):
-    """One text; `template_reason` says why no model wrote it and is null when one did."""
+    """One text; `template_reason` says why no model wrote it and is null when one did.
+
+    `as_of` is the market time of its prices, null where it tells none; `stale`: they were older
+    than they may be when it was written, and the text begins with that.
+    """
 
     kind: str
     symbol: str
     language: str
     text: str
+    as_of: str | None
+    stale: bool
     author: str
     template_reason: str | None
     response_time_ms: int | None
@@ -54,7 +60,7 @@ class AdviceShape(Shape):
     expires_at: str
 
     @classmethod
-    def of(cls, advice: Advice) -> AdviceShape:
+    def of(cls, advice: Advice, say: Say) -> AdviceShape:
         least, most = bounds_of(advice.kind, advice.may_add_risk)
         return cls(
             source=advice.source,
@@ -63,7 +69,7 @@ class AdviceShape(Shape):
             value=text(advice.value),
             least=text(least),
             most=text(most),
-            reason=advice.reason,
+            reason=say(advice.reason),
             created_at=iso(advice.created_ms),
             expires_at=iso(advice.expires_ms),
         )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
 from gridlab.clock import iso
-from gridlab.domain.snapshot import Mode, Snapshot
+from gridlab.domain.snapshot import STALE_AFTER_MS, Mode, Snapshot
 from gridlab.money import rounding, text
-
-#: A snapshot older than this, while the engine should be stepping, is labelled stale.
-STALE_AFTER_MS = 10_000
 
 _SOURCES = {
     Mode.REPLAY: "recorded Binance klines",
@@ -20,6 +18,10 @@ _SOURCES = {
     Mode.TESTNET: "Binance testnet",
     Mode.PRODUCTION: "Binance",
 }
+
+
+#: Puts a sentence of the engine into the reader's language.
+Say: TypeAlias = Callable[[str], str]
 
 
 class Shape(BaseModel):

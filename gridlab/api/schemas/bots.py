@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from gridlab.api.schemas.base import Shape, Stamp, percent
+from gridlab.api.schemas.base import Say, Shape, Stamp, percent
 from gridlab.clock import human_duration, iso
 from gridlab.domain.orders import Trade
 from gridlab.domain.snapshot import BotSnapshot, BotStatus, OpenOrder, Snapshot, Vacancy
@@ -91,12 +91,12 @@ class VacancyShape(Shape):
     reason: str
 
     @classmethod
-    def of(cls, vacancy: Vacancy) -> VacancyShape:
+    def of(cls, vacancy: Vacancy, say: Say) -> VacancyShape:
         return cls(
             slot=vacancy.slot,
             price=float(vacancy.price),
             side=vacancy.side.value,
-            reason=vacancy.reason,
+            reason=say(vacancy.reason),
         )
 
 
@@ -135,12 +135,12 @@ class BotShape(Shape):
     open_orders: list[OrderShape]
 
     @classmethod
-    def of(cls, bot: BotSnapshot, snapshot: Snapshot) -> BotShape:
+    def of(cls, bot: BotSnapshot, snapshot: Snapshot, say: Say) -> BotShape:
         return cls(
             symbol=bot.symbol,
             market_type=bot.market.value,
             phase=bot.status.value,
-            reason=bot.reason,
+            reason=say(bot.reason),
             run=bot.run,
             # The price that the profit beside it was counted at, be the picture a newer one.
             current_price=float(bot.price),
@@ -153,7 +153,7 @@ class BotShape(Shape):
             started_at=iso(bot.started_ms),
             last_update=iso(bot.updated_ms),
             lines=[float(line) for line in bot.lines],
-            vacancies=[VacancyShape.of(vacancy) for vacancy in bot.vacancies],
+            vacancies=[VacancyShape.of(vacancy, say) for vacancy in bot.vacancies],
             last_trade=None if bot.last_trade is None else TradeShape.of(bot.last_trade),
             open_orders=[OrderShape.of(order) for order in bot.open_orders],
             **_money(bot),
@@ -166,8 +166,8 @@ class GridStatus(Stamp, BotShape):
     status: GridState
 
     @classmethod
-    def of_bot(cls, bot: BotSnapshot, snapshot: Snapshot, stamp: Stamp) -> GridStatus:
-        shape = BotShape.of(bot, snapshot)
+    def of_bot(cls, bot: BotSnapshot, snapshot: Snapshot, stamp: Stamp, say: Say) -> GridStatus:
+        shape = BotShape.of(bot, snapshot, say)
         return cls.model_construct(status=grid_state(bot), **stamp.parts, **shape.parts)
 
 
@@ -184,11 +184,11 @@ class Execution(BotShape):
     grid_config: GridConfigShape
 
     @classmethod
-    def of(cls, bot: BotSnapshot, snapshot: Snapshot) -> Execution:
+    def of(cls, bot: BotSnapshot, snapshot: Snapshot, say: Say) -> Execution:
         config = GridConfigShape(
             levels=bot.levels, spacing=text(percent(bot.spacing)), leverage=bot.leverage
         )
-        shape = BotShape.of(bot, snapshot)
+        shape = BotShape.of(bot, snapshot, say)
         status: ExecutionState = "active" if is_active(bot) else "stopped"
         return cls.model_construct(status=status, grid_config=config, **shape.parts)
 
@@ -202,7 +202,10 @@ class Executions(Stamp):
 
 
 class Pair(Shape):
-    """One entry of `/api/trading/pairs`; `active` when a bot trades it."""
+    """One entry of `/api/trading/pairs`; `active` when a bot trades it.
+
+    `as_of`, `age_ms` and `stale` are the price's own, as `Stamp` has them.
+    """
 
     symbol: str
     price: float
@@ -210,6 +213,8 @@ class Pair(Shape):
     active: bool
     status: GridState | None
     as_of: str
+    age_ms: int
+    stale: bool
     mode: str
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gridlab.api.schemas.base import Shape, Stamp
+from gridlab.api.schemas.base import Say, Shape, Stamp
 from gridlab.api.schemas.bots import GridState, grid_state, uptime
 from gridlab.domain.snapshot import BotSnapshot, Snapshot, VenueHealth
 
@@ -58,10 +58,10 @@ class VenueShape(Shape):
     foreign_orders: int
 
     @classmethod
-    def of(cls, venue: VenueHealth, now_ms: int) -> VenueShape:
+    def of(cls, venue: VenueHealth, now_ms: int, say: Say) -> VenueShape:
         return cls(
             state=venue.state,
-            reason=venue.reason,
+            reason=say(venue.reason),
             stream_age_ms=max(0, now_ms - venue.last_message_ms),
             account_age_ms=max(0, now_ms - venue.account_ms),
             foreign_orders=venue.foreign_orders,

@@ -35,6 +35,8 @@
     byId("mode").textContent = status.mode;
     byId("state").textContent = status.engine_state;
     byId("state").className = "state state-" + status.engine_state;
+    byId("reason").textContent = status.reason;
+    byId("reason").hidden = !status.reason;
     byId("as-of").textContent = status.as_of;
     byId("speed").textContent = status.replay_speed ? status.replay_speed + "×" : "max";
     const played = status.replay_progress;

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
-from gridlab.clock import Clock
+from gridlab.clock import Clock, iso
 from gridlab.domain.account import Position
 from gridlab.domain.events import FundingPaid, OrderAccepted, OrderFilled
 from gridlab.domain.market import Balance, Instrument, Market
@@ -97,7 +97,7 @@ class LiveVenue:
         stream = self._user.stream
         banned_until_ms = self._banned_until_ms()
         if stream.state is not StreamState.CLOSED and banned_until_ms > self._clock.now_ms():
-            words = f"the venue refuses every request until {banned_until_ms} (UTC ms)"
+            words = f"the venue refuses every request until {iso(banned_until_ms)}"
             return StreamHealth(StreamState.BANNED, words, stream.heard_ms)
         if stream.state is StreamState.READY and not self._is_caught_up:
             return StreamHealth(StreamState.CATCHING_UP, self._gap, stream.heard_ms)

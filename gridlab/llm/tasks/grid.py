@@ -14,8 +14,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from gridlab.errors import ModelAnswerRefused
-from gridlab.llm.facts import Fact, Facts, Language, count, places_for, share
-from gridlab.llm.writing import Brief
+from gridlab.llm.facts import Fact, Facts, Language, age, count, places_for, share
+from gridlab.llm.writing import Brief, stale_warning
 from gridlab.money import ONE, rounding
 
 KIND: Final = "grid_optimization"
@@ -44,6 +44,7 @@ class GridFacts:
         volatility: average true range of an hour over price, a fraction; None when unknown.
         high, low: of the window of `hours` that ends at `time_ms`.
         is_running: whether `present` is a grid that runs.
+        age_ms, is_stale: of the last price, as `MarketFacts` has them.
     """
 
     symbol: str
@@ -57,6 +58,8 @@ class GridFacts:
     round_fee: Decimal
     volatility: Decimal | None
     is_running: bool
+    age_ms: int = 0
+    is_stale: bool = False
 
     def facts(self) -> Facts:
         """What a text about them may tell, the proposal aside."""
@@ -69,6 +72,7 @@ class GridFacts:
             count("present_levels", self.present.levels),
             share("present_spacing", self.present.spacing, 3),
             share("fees_of_a_round", self.round_fee, 3),
+            age(self.age_ms),
         ]
         if self.volatility is not None:
             items.append(share("volatility_per_hour", self.volatility, 3))
@@ -110,6 +114,8 @@ def brief_for(grid: GridFacts, language: Language) -> Brief:
         judge=lambda parsed: _judged(grid, parsed),
         kept={"shape": ruled},
         told=with_proposal(grid.facts(), ruled),
+        as_of_ms=grid.time_ms - grid.age_ms,
+        warning=stale_warning(grid.age_ms, language) if grid.is_stale else "",
     )
 
 

@@ -14,8 +14,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
-from gridlab.llm.facts import Fact, Facts, Language, places_for, share
-from gridlab.llm.writing import Brief
+from gridlab.llm.facts import Fact, Facts, Language, age, places_for, share
+from gridlab.llm.writing import Brief, stale_warning
 
 KIND: Final = "market_analysis"
 TREND_FROM_ADX: Final = Decimal(25)
@@ -48,6 +48,8 @@ class MarketFacts:
         hours: candles in the window.
         volatility: average true range over price, a fraction; `usual` its median in the window.
         rsi, adx, plus_di, minus_di: 0 to 100; None where there are too few candles.
+        age_ms: how long before `time_ms` the last price was known to be true.
+        is_stale: whether that is longer than such a price may be old.
     """
 
     symbol: str
@@ -64,6 +66,8 @@ class MarketFacts:
     adx: Decimal | None = None
     plus_di: Decimal | None = None
     minus_di: Decimal | None = None
+    age_ms: int = 0
+    is_stale: bool = False
 
     @property
     def trend(self) -> Trend:
@@ -96,6 +100,7 @@ class MarketFacts:
             Fact("low", self.low, self.quote, places),
             share("change", self.change),
             Fact("window", Decimal(self.hours), "h"),
+            age(self.age_ms),
         ]
         if self.volatility is not None:
             items.append(share("volatility_per_hour", self.volatility, 3))
@@ -126,6 +131,8 @@ def brief_for(market: MarketFacts, language: Language) -> Brief:
         more={"caution": {"type": "integer", "minimum": 0, "maximum": MOST_CAUTION}},
         judge=lambda parsed: (_careful(market, parsed), market.facts()),
         kept={"caution": market.caution, "trend": market.trend, "volatility": market.roughness},
+        as_of_ms=market.time_ms - market.age_ms,
+        warning=stale_warning(market.age_ms, language) if market.is_stale else "",
     )
 
 

@@ -11,10 +11,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from gridlab.llm.facts import Fact, Facts, Language, count, moment_text, share
+from gridlab.llm.facts import Fact, Facts, Language, age, count, moment_text, share
 from gridlab.llm.render import Report, Table
 from gridlab.llm.tasks.market import MarketFacts
-from gridlab.llm.writing import Brief, Written
+from gridlab.llm.writing import Brief, Written, stale_warning
 
 
 class ReportKind(StrEnum):
@@ -31,6 +31,9 @@ class BotFacts:
         fills: booked in the report's span; `rounds` is what the bot calls its trades in all.
         vacancies: slots without an order.
         is_inside: whether the price lies within the grid's lines.
+        age_ms: how long ago that price, at which the books are valued, was known to be true; 0
+            where nothing is held and nothing runs, so that no price matters.
+        is_stale: whether that is longer than such a price may be old.
     """
 
     symbol: str
@@ -45,6 +48,8 @@ class BotFacts:
     open_orders: int
     vacancies: int
     is_inside: bool
+    age_ms: int = 0
+    is_stale: bool = False
 
     @property
     def fraction(self) -> Decimal:
@@ -75,6 +80,18 @@ class ReportFacts:
     def quotes(self) -> tuple[str, ...]:
         return tuple(sorted({bot.quote for bot in self.bots}))
 
+    @property
+    def age_ms(self) -> int:
+        """The age of the oldest price in it."""
+        ages = [bot.age_ms for bot in self.bots]
+        return max([*ages, 0 if self.market is None else self.market.age_ms], default=0)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether a price in it is older than it may be."""
+        about = self.market
+        return any(bot.is_stale for bot in self.bots) or (about is not None and about.is_stale)
+
     def sum_of(self, name: str, quote: str) -> Decimal:
         """The sum of one amount over the bots of one quote asset."""
         amounts = (getattr(bot, name) for bot in self.bots if bot.quote == quote)
@@ -89,6 +106,7 @@ class ReportFacts:
             count("vacant_slots", sum(bot.vacancies for bot in self.bots)),
             count("out_of_range", sum(not bot.is_inside for bot in self.bots)),
             Fact("span", Decimal(self.hours), "h"),
+            age(self.age_ms),
         ]
         for quote in self.quotes:
             for name in ("investment", "total", "grid_profit", "floating", "fees"):
@@ -120,6 +138,8 @@ def brief_for(report: ReportFacts, language: Language) -> Brief:
             "stands out, and what to look at. The tables are shown beside your text."
         ),
         template=_summary(report, language),
+        as_of_ms=report.time_ms - report.age_ms,
+        warning=stale_warning(report.age_ms, language) if report.is_stale else "",
     )
 
 
@@ -153,6 +173,8 @@ def points_of(report: ReportFacts, language: Language) -> list[str]:
             found.append(words["fees"].format(symbol=bot.symbol))
         if bot.status == "error":
             found.append(words["error"].format(symbol=bot.symbol))
+        if bot.is_stale:
+            found.append(words["stale"].format(symbol=bot.symbol))
     if report.market is not None and report.market.caution:
         found.append(words["caution"].format(symbol=report.market.symbol))
     return found or [words["nothing"]]
@@ -176,6 +198,7 @@ _POINTS: Final[dict[Language, dict[str, str]]] = {
         "vacant": "{symbol}: slots stand without an order; the grid's status says which rule.",
         "fees": "{symbol}: fees took more than the grid profit; consider a wider spacing.",
         "error": "{symbol}: the bot is halted; look at its reason and at the venue.",
+        "stale": "{symbol}: its price is stale, so its result is not of now.",
         "caution": "{symbol}: the market is falling or rougher than usual; mind the exposure.",
         "nothing": "Nothing needs attention by the rules of this report.",
     },
@@ -184,6 +207,7 @@ _POINTS: Final[dict[Language, dict[str, str]]] = {
         "vacant": "{symbol}: há slots sem ordem; o estado do grid diz por qual regra.",
         "fees": "{symbol}: as taxas superam o lucro do grid; considere um espaçamento maior.",
         "error": "{symbol}: o bot está parado por erro; veja o motivo e a corretora.",
+        "stale": "{symbol}: seu preço está desatualizado; o resultado não é de agora.",
         "caution": "{symbol}: o mercado cai ou está agitado; atenção à exposição.",
         "nothing": "Nada exige atenção pelas regras deste relatório.",
     },
