@@ -30,7 +30,7 @@ _SLOTS: Final = (
     ("bought less than can be sold", "comprou menos do que se pode vender"),
     (
         "vacant slots wait, the venue could not be read: {reason}",
-        "as vagas esperam, pois não foi possível ler a corretora: {reason}",
+        "os slots vagos esperam, pois não foi possível ler a corretora: {reason}",
     ),
     ("never reached the venue", "nunca chegou à corretora"),
     ("new by the venue", "aberta pela corretora"),
