@@ -22,8 +22,9 @@ Sentences: TypeAlias = tuple[tuple[re.Pattern[str], str], ...]
 
 #: Values that are sentences again.
 NESTED: Final = frozenset({"reason", "why", "words", "error", "what", "remedy", "note"})
-#: Longer texts are nobody's sentence, and are not taken apart.
-LONGEST: Final = 2_000
+#: Longer texts are nobody's sentence, and are not taken apart: a pattern with five values needs
+#: time in the fifth power of the length for a text that was made to mislead it.
+LONGEST: Final = 800
 #: Sentences in one another or in a row; more are nobody's either.
 DEEPEST: Final = 8
 
