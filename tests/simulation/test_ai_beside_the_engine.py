@@ -68,7 +68,7 @@ def played(folder: Path, config: Any) -> tuple[str, int, dict[str, Any]]:
 
 def test_the_journal_is_the_same_with_a_failing_model_and_without_any(tmp_path: Path) -> None:
     without = played(tmp_path / "without", config_for("http://127.0.0.1:9", enabled=False))
-    others = {("trader", "running"), ("sentiment", "running")}
+    others = {("trader", "running"), ("sentiment", "running"), ("trade_log", "running")}
     assert without[1] > 100 and without[2]["health"] == others
     turns, over = itertools.cycle(Mode), threading.Event()
     with LocalOllama(("gemma3:1b", "qwen3:0.6b")) as server:

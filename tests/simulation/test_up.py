@@ -72,7 +72,7 @@ def test_the_banner_names_mode_and_address(
 ) -> None:
     _, words = running
     assert "REPLAY" in words and f"http://127.0.0.1:{port}" in words
-    assert words.count("ready") == 1
+    assert words.splitlines().count("ready") == 1
 
 
 def test_a_first_fill_comes_within_fifteen_seconds(
