@@ -118,7 +118,8 @@ def test_a_bot_that_buys_its_first_stock_runs(
     status = client.get("/api/grid/status/BTCUSDT").json
     assert (status["status"], status["phase"]) == ("running", "starting")
     assert client.get("/api/status").json["active_bots"]["BTCUSDT"]["status"] == "running"
-    (execution,) = client.get("/api/trading/executions").json["executions"]
+    told = client.get("/api/trading/executions").json["executions"]
+    (execution,) = [bot for bot in told if bot["symbol"] == "BTCUSDT"]
     assert execution["status"] == "active"
     (pair,) = [p for p in client.get("/api/trading/pairs").json if p["symbol"] == "BTCUSDT"]
     assert (pair["active"], pair["status"]) == (True, "running")
