@@ -50,7 +50,6 @@ _BLANK: dict[str, Any] = {
     "stamp": {"mode": "GridLab", "as_of": "–", "engine_state": "–", "data_source": ""},
     "bots": [],
     "reason": "",
-    "source": "",
 }
 
 
@@ -82,7 +81,6 @@ def add_routes(blueprint: Blueprint, lab: GridLab, dashboard_url: str | None, gu
 def _seen(lab: GridLab) -> dict[str, Any]:
     """What the status page shows of the engine."""
     snapshot = lab.snapshot
-    stamp = stamp_of(snapshot)
     bots = [
         {
             "bot": bot,
@@ -94,8 +92,7 @@ def _seen(lab: GridLab) -> dict[str, Any]:
     ]
     return {
         "snapshot": snapshot,
-        "stamp": stamp,
+        "stamp": stamp_of(snapshot),
         "bots": bots,
         "reason": teller()(snapshot.reason),
-        "source": teller()(stamp.data_source),
     }

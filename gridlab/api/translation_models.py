@@ -132,6 +132,12 @@ _ANSWERS: Final = (
 )
 _SOURCES: Final = (
     (
+        "{one} and {other} are not set; make a script application on Reddit and put its id and "
+        "secret into the environment",
+        "faltam {one} e {other}; crie um aplicativo do tipo script no Reddit e ponha seu id e seu "
+        "segredo no ambiente",
+    ),
+    (
         "{names} are not set; make a script application on Reddit and put its id and secret into "
         "the environment",
         "faltam {names}; crie um aplicativo do tipo script no Reddit e ponha seu id e seu segredo "

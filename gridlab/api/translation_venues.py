@@ -154,6 +154,7 @@ _CONNECTIONS: Final = (
     ),
 )
 _ADDRESSES: Final = (
+    ("recorded Binance klines", "klines gravados da Binance"),
     ("Binance market streams", "fluxos de mercado da Binance"),
     ("Binance testnet", "testnet da Binance"),
     (

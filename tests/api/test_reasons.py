@@ -184,6 +184,8 @@ def test_every_answer_tells_its_reasons_in_the_asked_language(troubled: FlaskCli
         assert agent["last_error"] == f"ExchangeUnavailable: {reason}"
         agents = read("/api/metrics", tongue)["multi_agent"]["agents"]
         assert agents["trader_agent"]["reason"] == f"ExchangeUnavailable: {reason}"
+        source = "klines gravados da Binance" if tongue == "pt-BR" else "recorded Binance klines"
+        assert read("/api/health", tongue)["data_source"] == source
         killed = read("/api/kill", tongue)
         assert killed["reason"] == kill and kill in killed["message"]
         page = troubled.get("/", headers={"Accept-Language": tongue}).text

@@ -170,7 +170,8 @@ def test_reasons_are_told_in_portuguese(api: FlaskClient) -> None:
     assert status["reason"].startswith(silent)
     told = {source["name"]: source["reason"] for source in status["sources"]}
     assert told["x"] == "sentiment_analysis.x.enabled é false na configuração"
-    assert "REDDIT_CLIENT_SECRET; crie um aplicativo" in told["reddit"]
+    missing = "faltam REDDIT_CLIENT_ID e REDDIT_CLIENT_SECRET; crie um aplicativo"
+    assert told["reddit"].startswith(missing)
     judged = answered(api.post(ANALYZE, json={"text": MOON}, headers=PORTUGUESE))
     assert f"[gridlab-sentiment-1, porque: {silent}" in judged["reasoning"]
     both = answered(api.post(TEST, json={"text": MOON}, headers=PORTUGUESE))["test_results"]
