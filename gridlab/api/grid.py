@@ -201,9 +201,10 @@ def _stop(lab: GridLab, symbol: str, policy: StopPolicy) -> GridStopped:
     bot = lab.stop_grid(symbol, policy)
     snapshot = lab.snapshot
     stamp = venue_stamp(snapshot, [bot.market])
+    is_over = bot.status is not BotStatus.STOPPING
     return GridStopped(
-        status="stopping" if bot.status is BotStatus.STOPPING else "stopped",
-        message=say("grid_stopped", language(), symbol=symbol),
+        status="stopped" if is_over else "stopping",
+        message=say("grid_stopped" if is_over else "grid_stopping", language(), symbol=symbol),
         symbol=symbol,
         policy=policy.value,
         grid=GridStatus.of_bot(bot, snapshot, stamp, teller()),

@@ -142,6 +142,10 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Grid stopped on {symbol}; its open orders are cancelled",
         "Grid parado em {symbol}; suas ordens abertas foram canceladas",
     ),
+    "grid_stopping": (
+        "Grid is stopping on {symbol}; not all of its orders have ended yet",
+        "Grid parando em {symbol}; nem todas as suas ordens terminaram ainda",
+    ),
     "bot_running": (
         "A bot already runs on {symbol}",
         "Já existe um bot em execução em {symbol}",

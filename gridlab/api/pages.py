@@ -7,11 +7,12 @@ page, so where tokens are asked for the pages come without data and their script
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from flask import Blueprint, Response, render_template
 
 from gridlab.api.errors import language, teller
+from gridlab.api.messages import PORTUGUESE
 from gridlab.api.schemas import grid_state, uptime
 from gridlab.api.security import Guard
 from gridlab.api.wire import venue_stamp
@@ -37,8 +38,12 @@ ENDPOINTS = (
     ("GET", "api/balance", "balances", "saldos"),
     ("GET", "api/balance/summary", "balances in short", "resumo dos saldos"),
 )
-
-
+#: Portuguese for the states of the engine and of bots, which the API tells by name.
+_STATES: Final[dict[str, str]] = {
+    **{"recovering": "recuperando", "ready": "pronto", "finished": "terminado"},
+    **{"starting": "iniciando", "running": "em execução", "stopping": "parando"},
+    **{"stopped": "parado", "failed": "falhou", "error": "erro"},
+}
 #: What the status page shows to a reader without a token: its frame, and nothing of the engine.
 _BLANK: dict[str, Any] = {
     "snapshot": {"mode": {"value": ""}, "speed": None, "progress": 0},
@@ -60,7 +65,8 @@ def add_routes(blueprint: Blueprint, lab: GridLab, dashboard_url: str | None, gu
             is_locked=is_locked,
             endpoints=ENDPOINTS,
             dashboard_url=dashboard_url,
-            pt=language() == "pt",
+            pt=language() == PORTUGUESE,
+            states=_STATES if language() == PORTUGUESE else {},
         )
 
     @blueprint.get("/test")
@@ -69,7 +75,7 @@ def add_routes(blueprint: Blueprint, lab: GridLab, dashboard_url: str | None, gu
 
     @blueprint.get("/api/docs")
     def docs_page() -> str:
-        return render_template("gridlab/docs.html", pt=language() == "pt")
+        return render_template("gridlab/docs.html", pt=language() == PORTUGUESE)
 
 
 def _seen(lab: GridLab) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response
 
-from gridlab.api.errors import language
+from gridlab.api.errors import language, teller
 from gridlab.api.messages import say
 from gridlab.api.requests import NoQuery
 from gridlab.api.requests_tools import TextRequest
@@ -52,7 +53,7 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
 
 
 def _status(lab: GridLab) -> SentimentStatus:
-    found = lab.sentiment_status()
+    found, tell = lab.sentiment_status(), teller()
     gemma, onnx = found["models"]["gemma3"], found["models"]["onnx"]
     done = found["performance"]
     return SentimentStatus(
@@ -75,7 +76,7 @@ def _status(lab: GridLab) -> SentimentStatus:
         ),
         recommended_model=found["recommended_model"],
         status=found["status"],
-        reason=found["reason"] or None,
+        reason=tell(found["reason"]) or None,
         sources=_sources(lab),
         moods=[
             MoodShape(
@@ -87,7 +88,7 @@ def _status(lab: GridLab) -> SentimentStatus:
             )
             for asset, mood in sorted(lab.moods().items())
         ],
-        alerts=[str(alert) for alert in lab.sentiment_alerts()],
+        alerts=[tell(str(alert)) for alert in lab.sentiment_alerts()],
         **stamp_of(lab.snapshot).parts,
     )
 
@@ -95,12 +96,12 @@ def _status(lab: GridLab) -> SentimentStatus:
 def _sources(lab: GridLab) -> list[TextSource]:
     """Every source; in Replay none is read, and each says so."""
     is_replay = lab.snapshot.mode is Mode.REPLAY
-    replay = say("texts_replay", language())
+    replay, tell = say("texts_replay", language()), teller()
     return [
         TextSource(
             name=source.name,
             enabled=source.is_on and not is_replay,
-            reason=source.reason or (replay if is_replay else None),
+            reason=tell(source.reason) or (replay if is_replay else None),
             tried_at=None if source.tried_ms is None else iso(source.tried_ms),
             answered_at=None if source.answered_ms is None else iso(source.answered_ms),
             posts=source.posts,
@@ -112,13 +113,13 @@ def _sources(lab: GridLab) -> list[TextSource]:
 
 
 def _analysis(lab: GridLab, text: str) -> SentimentAnalysis:
-    found = lab.analyze(text)
+    found, tell = lab.analyze(text), teller()
     return SentimentAnalysis(
         text=text,
         sentiment=found.sentiment,
         confidence=found.confidence,
         analyzer_used=found.analyzer_used,
-        reasoning=found.reasoning,
+        reasoning=tell(found.reasoning),
         crypto_relevant=found.crypto_relevant,
         raw_score=found.raw_score,
         status="operational",
@@ -128,9 +129,12 @@ def _analysis(lab: GridLab, text: str) -> SentimentAnalysis:
 
 
 def _compared(lab: GridLab, text: str) -> SentimentTest:
-    best, own = lab.compare_analyzers(text)
+    tell = teller()
+    best, own = (
+        replace(found, reasoning=tell(found.reasoning)) for found in lab.compare_analyzers(text)
+    )
     is_model, is_onnx = best.analyzer_used not in _OWN, own.analyzer_used == "onnx"
-    why = lab.sentiment_status()["reason"] or None
+    why = tell(lab.sentiment_status()["reason"]) or None
     ratio = None
     if is_model and is_onnx and own.processing_time_ms > 0:
         ratio = f"{best.processing_time_ms / own.processing_time_ms:.1f}x faster (ONNX)"

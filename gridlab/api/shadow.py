@@ -11,7 +11,7 @@ from typing import Final
 
 from flask import Blueprint, Response
 
-from gridlab.api.errors import ApiError, language
+from gridlab.api.errors import ApiError, language, teller
 from gridlab.api.jobs import accepted, submitted
 from gridlab.api.messages import say
 from gridlab.api.requests_tools import ShadowQuery
@@ -74,7 +74,7 @@ def _outcome(lab: GridLab, job: AnyJob) -> Response:
         raise ApiError(409, "shadow_cancelled", code="shadow_test_cancelled")
     if job.state != "done":
         return accepted(lab, job)
-    run = ShadowRun.model_validate(job.result)
+    run = _retold(ShadowRun.model_validate(job.result))
     is_whole = not _problems(run)
     return answer(
         ShadowTest(
@@ -84,6 +84,19 @@ def _outcome(lab: GridLab, job: AnyJob) -> Response:
             job_id=job.id,
             **stamp_of(lab.snapshot).parts,
         )
+    )
+
+
+def _retold(run: ShadowRun) -> ShadowRun:
+    """The run with its sentences in the request's language."""
+    tell, cache = teller(), run.cache_performance
+    return run.model_copy(
+        update={
+            "price_source": tell(run.price_source),
+            "cache_performance": cache.model_copy(
+                update={"reason": None if cache.reason is None else tell(cache.reason)}
+            ),
+        }
     )
 
 

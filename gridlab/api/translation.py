@@ -14,7 +14,12 @@ import re
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-from gridlab.api import translation_bots, translation_faults, translation_venues
+from gridlab.api import (
+    translation_bots,
+    translation_faults,
+    translation_models,
+    translation_venues,
+)
 from gridlab.api.messages import PORTUGUESE
 
 #: Patterns of English sentences, and the Portuguese ones for what they lift out.
@@ -309,12 +314,17 @@ _SENTENCES: Final[tuple[tuple[str, str], ...]] = (
 
 
 def _pattern(sentence: str) -> re.Pattern[str]:
-    """A pattern that lifts the values out of `sentence`; only sentences hold `; ` or line ends."""
+    """A pattern that lifts the values out of `sentence`.
+
+    Only a sentence holds `; ` or line ends; a `field` is one word.
+    """
     parts = re.split(r"\{(\w+)\}", sentence)
     texts, names = parts[::2], parts[1::2]
     pieces = [re.escape(texts[0])]
     for name, after in zip(names, texts[1:], strict=True):
-        value = "(?s:.+?)" if name in NESTED else "(?:(?!; ).)+?"
+        value = r"\S+?" if name == "field" else "(?:(?!; ).)+?"
+        if name in NESTED:
+            value = "(?s:.+?)"
         pieces.append(f"(?P<{name}>{value}){re.escape(after)}")
     return re.compile("".join(pieces))
 
@@ -336,7 +346,9 @@ _PATTERNS: Final = sentences(
     *_SENTENCES,
     *translation_bots.SENTENCES,
     *translation_venues.SENTENCES,
+    *translation_models.SENTENCES,
     *translation_faults.SENTENCES,
+    *translation_models.LAST,
     *translation_venues.LAST,
 )
 #: A code, an exception's name or a request before what is said of it.

@@ -154,6 +154,13 @@ _CONNECTIONS: Final = (
     ),
 )
 _ADDRESSES: Final = (
+    ("recorded Binance klines", "klines gravados da Binance"),
+    ("Binance market streams", "fluxos de mercado da Binance"),
+    ("Binance testnet", "testnet da Binance"),
+    (
+        "a twin of Binance on this machine ({address})",
+        "um gêmeo da Binance nesta máquina ({address})",
+    ),
     (
         "{address} redirects {asked} elsewhere ({status}), which is not followed; set the base URL "
         "to the final address",

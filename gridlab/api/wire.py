@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 from flask import Response, request
 from pydantic import BaseModel
 
-from gridlab.api.errors import MAX_BODY_BYTES, ApiError, Problem, invalid
+from gridlab.api.errors import MAX_BODY_BYTES, ApiError, Problem, invalid, teller
 from gridlab.api.requests import RequestShape, examine, normal_symbol, shortened
 from gridlab.api.schemas import Stamp
 from gridlab.app.facade import GridLab
@@ -70,6 +70,9 @@ def now_ms() -> int:
 def stamp_of(snapshot: Snapshot, data: _Aged | None = None) -> Stamp:
     """Mode, market time and age of `snapshot` as they are now, or of `data` where it is older."""
     stamp = Stamp.at(snapshot, now_ms())
+    source = teller()(stamp.data_source)
+    if source != stamp.data_source:
+        stamp = stamp.model_copy(update={"data_source": source})
     return stamp if data is None else stamp.of_data(data.age_ms, data.is_stale)
 
 

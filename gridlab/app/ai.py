@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from typing import Protocol
+from typing import Final, Protocol
 
 from gridlab.agents.ai import AiAgent, AiPlan, Proposed
 from gridlab.agents.ai_facts import (
@@ -52,6 +52,11 @@ from gridlab.store.journal import read_entries
 
 #: Hours in which a report counts fills.
 REPORT_HOURS = 24
+#: Why nobody is asked, in the language of the text that then has no author.
+_OFF: Final[dict[Language, str]] = {
+    "en": "{switch} is false in the configuration",
+    "pt": "{switch} é false na configuração",
+}
 _HOUR_MS = 3_600_000
 _MINUTE_MS = 60_000
 
@@ -149,7 +154,7 @@ class AiDesk:
     ) -> Written:
         """The analysis of one pair; raises `NotFound` for a symbol without a price."""
         brief = market.brief_for(self._market(symbol, where), language)
-        return write(self.client, brief, self._off("market_analysis"), still_wanted)
+        return write(self.client, brief, self._off("market_analysis", language), still_wanted)
 
     def optimise(
         self,
@@ -202,7 +207,7 @@ class AiDesk:
         ages = self._ages(snapshot)
         facts = report_facts(kind, snapshot, quotes, fills, REPORT_HOURS, ages, about)
         brief = reports.brief_for(facts, language)
-        summary = write(self.client, brief, self._off("report_generation"), still_wanted)
+        summary = write(self.client, brief, self._off("report_generation", language), still_wanted)
         return reports.assemble(facts, summary)
 
     # --- what only people ask ---------------------------------------------------------------------
@@ -234,7 +239,7 @@ class AiDesk:
         entries = read_entries(self._lab.settings.journal_path, stream)
         decision = decision_of((entry for _, entry in entries), order)
         brief = explanation.brief_for(decision, language)
-        return write(self.client, brief, self._off("decision_explanation"), still_wanted)
+        return write(self.client, brief, self._off("decision_explanation", language), still_wanted)
 
     def propose(
         self,
@@ -259,7 +264,7 @@ class AiDesk:
         written = write(
             self.client,
             grid.brief_for(facts, language),
-            self._off("grid_optimization"),
+            self._off("grid_optimization", language),
             lambda: told(0.05, "asking for a proposal"),
         )
         candles = self._lab.klines(symbol, PLAYED_WIDTH, CANDLES, where)
@@ -286,12 +291,12 @@ class AiDesk:
 
     # --- reading ----------------------------------------------------------------------------------
 
-    def _off(self, feature: str) -> str:
+    def _off(self, feature: str, language: Language) -> str:
         """Why no model is to be asked for `feature`; empty when one is."""
         if not self._section.enabled:
-            return "ai_agent.enabled is false in the configuration"
+            return _OFF[language].format(switch="ai_agent.enabled")
         if not getattr(self._section.features, feature):
-            return f"ai_agent.features.{feature} is false in the configuration"
+            return _OFF[language].format(switch=f"ai_agent.features.{feature}")
         return ""
 
     def _market(self, symbol: str, where: Market) -> MarketFacts:

@@ -341,8 +341,9 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
 
     def _stop(self, symbol: str, policy: str) -> None:
         self.controls.say(f"Stopping {symbol}…")
+        # A venue confirms the end of each order later; the status beside this says when all have.
         self._act(
-            lambda: self.source.stop(symbol, policy), f"{symbol} stopped; its orders are cancelled."
+            lambda: self.source.stop(symbol, policy), f"{symbol} stops; its orders are to end."
         )
 
     def _act(self, change: Callable[[], None], done: str) -> None:

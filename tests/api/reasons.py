@@ -20,7 +20,10 @@ from gridlab.grid.state import Phase
 Choices: TypeAlias = Mapping[str, tuple[str, ...]]
 ROOT: Final = Path(gridlab.__file__).parent
 #: Layers whose reasons reach a reader.
-PLACES: Final = ("grid", "agents", "exchange", "app", "data/rest.py", "data/cache_core.py")
+PLACES: Final = (
+    *("grid", "agents", "exchange", "app", "llm", "sentiment"),
+    *("data/rest.py", "data/cache_core.py"),
+)
 #: Not read: reasons of these are made from others' words or go to logs and the command line alone.
 PASSED_OVER: Final = (
     # Of the table of pairs, which test_messages has.
@@ -46,6 +49,9 @@ CALLS: Final[dict[str, tuple[int, ...]]] = {
     **dict.fromkeys(("VenueHealth", "OrderRejected", "stop_grid", "_check"), (1,)),
     "doubt": (2,),
     "unusable": (1,),
+    **dict.fromkeys(("ModelUnavailable", "ModelAnswerRefused", "SourceUnavailable"), (0,)),
+    **dict.fromkeys(("Off", "Health"), (1,)),
+    "by_template": (0,),
     **dict.fromkeys(("InvariantError", "LifecycleError"), (0,)),
 }
 CALLS["_check"] = (1, 2)
@@ -64,6 +70,19 @@ FUNCTIONS: Final = frozenset(
         "keys_refused",
         "_send",
         "_unread",
+    }
+    | {
+        "_off",
+        "_not_asked",
+        "_llm_state",
+        "__str__",
+        "_cache_performance",
+        "misfit",
+        "_object_misfit",
+        "_size_misfit",
+        "_number_misfit",
+        "as_ours",
+        "_price_source",
     }
 )
 #: Functions that yield one, or (rule, reason).
@@ -92,6 +111,9 @@ CHOICES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "name": ("price", "buy price", "sell price", "quantity", "price x quantity")
     },
     "exchange/paper_futures.py": {"name": ("leverage", "margin type", "position mode")},
+    "llm/wire.py": {"remedy": ("", "; add it with: ollama pull NAME")},
+    "llm/schema.py": {"place": ("the answer", "the answer.sentences[7]", "the answer[0]")},
+    "sentiment/mood.py": {"what": ("the market", "BTC"), "side": ("above", "below")},
     "exchange/silence.py": {"why": ("banned this address: it wants", "asked for")},
     "exchange/binance/missing.py": {
         "kind": ("order", "end of order", "trade"),
@@ -133,7 +155,9 @@ def _values(tree: ast.AST) -> Iterator[tuple[int, ast.expr]]:
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             for inner in ast.walk(node):
                 if isinstance(inner, ast.Return) and inner.value and node.name in FUNCTIONS:
-                    yield inner.lineno, inner.value
+                    whole = inner.value
+                    parts = whole.elts if isinstance(whole, ast.Tuple) else [whole]
+                    yield from ((inner.lineno, part) for part in parts)
                 if isinstance(inner, ast.Yield) and inner.value and node.name in YIELDS:
                     is_pair = isinstance(inner.value, ast.Tuple)
                     yield inner.lineno, inner.value.elts[1] if is_pair else inner.value
@@ -171,6 +195,11 @@ def _texts(node: ast.expr, choices: Choices) -> Iterator[str]:
         case ast.BoolOp(_, values) | ast.Dict(_, values):
             for value in values:
                 yield from _texts(value, choices)
+        case ast.Subscript(ast.Dict() as table):
+            yield from _texts(table, choices)
+        case ast.BinOp(ast.Dict() as known, ast.BitOr(), ast.Dict() as more):
+            yield from _texts(known, choices)
+            yield from _texts(more, choices)
         case ast.Call(ast.Attribute(ast.Constant(str()), "join"), [ast.GeneratorExp(element)]):
             yield from _texts(element, choices)
 

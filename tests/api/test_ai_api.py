@@ -335,6 +335,8 @@ def test_an_agent_that_is_switched_off_is_not_there(tmp_path: Path) -> None:
         assert agents["ai_agent"]["status"] == "unavailable"
         report = lab.ai_report("daily")
         assert report.summary.refusal == "ai_agent.enabled is false in the configuration"
+        told = lab.ai_report("daily", language="pt").to_dict()
+        assert told["template_reason"] == "ai_agent.enabled é false na configuração"
 
 
 def test_the_client_has_the_same_verbs(api: FlaskClient, asked: GridLab) -> None:

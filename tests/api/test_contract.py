@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 
 from gridlab.app.facade import GridLab
 from gridlab.domain.market import Market
+from gridlab.domain.snapshot import BotStatus
 from gridlab.exchange.base import Dated
 
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -321,6 +322,21 @@ def test_health(client: FlaskClient) -> None:
     answer = read(client, "/api/health")
     assert (answer["live"], answer["ready"], answer["state"]) == (True, True, "ready")
     assert all(age >= 0 for age in answer["ages"].values())
+
+
+def test_a_stop_that_waits_for_the_venue_does_not_say_that_orders_are_cancelled(
+    client: FlaskClient, lab: GridLab, running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot = lab.snapshot.bots[running]
+    for status, english, portuguese in (
+        (BotStatus.STOPPING, "not all of its orders have ended", "nem todas as suas ordens"),
+        (BotStatus.STOPPED, "its open orders are cancelled", "foram canceladas"),
+    ):
+        monkeypatch.setattr(GridLab, "stop_grid", lambda *_, now=status: replace(bot, status=now))
+        for tongue, words in (("en", english), ("pt", portuguese)):
+            asked = {"json": {"symbol": running}, "headers": {"Accept-Language": tongue}}
+            reply = client.post("/api/grid/stop", **asked)
+            assert reply.json["status"] == status.value and words in reply.json["message"]
 
 
 def test_start_status_stop(client: FlaskClient, lab: GridLab) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
 from flask.testing import FlaskClient
 
-from gridlab.api import create_app
+from gridlab.api import create_app, pages
 from gridlab.app.facade import GridLab
+from gridlab.domain.snapshot import BotStatus, EngineState, Mode
 
 ASSET = re.compile(r"gridlab-assets/[\w.]+")
 
@@ -84,3 +88,25 @@ def test_test_page_offers_every_endpoint(client: FlaskClient) -> None:
     assert len(paths) >= 15
     for path in paths:
         assert path.removeprefix("/").partition("<")[0] in page, path
+
+
+@pytest.mark.parametrize("state", [*EngineState, *BotStatus])
+def test_the_start_page_has_portuguese_for_every_state(state: str) -> None:
+    assert pages._STATES[state] != state
+
+
+def test_the_start_page_tells_states_and_source_in_its_language(
+    lab: GridLab, running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twin = "a twin of Binance on this machine (http://127.0.0.1:1)"
+    seen = replace(lab.snapshot, mode=Mode.TESTNET, source=twin)
+    monkeypatch.setattr(GridLab, "snapshot", property(lambda _: seen))
+    client = create_app(lab).test_client()
+    english = client.get("/", headers={"Accept-Language": "en"}).text
+    portuguese = client.get("/", headers={"Accept-Language": "pt"}).text
+    assert twin in english and ">running<" in english and ">ready<" in english
+    assert "um gêmeo da Binance nesta máquina (http://127.0.0.1:1)" in portuguese
+    assert ">em execução<" in portuguese and ">pronto<" in portuguese
+    assert ">running<" not in portuguese and ">ready<" not in portuguese
+    (kept,) = re.findall(r'data-states="([^"]*)"', portuguese)
+    assert json.loads(unescape(kept)) == pages._STATES

@@ -13,8 +13,9 @@ import pytest
 from flask.testing import FlaskClient
 from reasons import templates
 
-from gridlab.api import create_app
+from gridlab.api import create_app, shadow
 from gridlab.api.messages import ENGLISH, PORTUGUESE
+from gridlab.api.schemas.checks import CachePerformance, DataQuality, ShadowRun
 from gridlab.api.translation import translate
 from gridlab.app.config import load_config
 from gridlab.app.facade import GridLab
@@ -105,6 +106,7 @@ def test_every_reason_that_the_code_can_give_has_portuguese(text: str) -> None:
             "a alavancagem de BTCUSDT é 5 e supõe-se 2; o modo de posição de BTCUSDT é hedge e "
             "supõe-se one_way",
         ),
+        ("The book is empty, not yours", "The book is empty, not yours"),
         ("kill switch: gone fishing", "chave de emergência: gone fishing"),
         ("x" * 5_000 + "; kill switch", "x" * 5_000 + "; kill switch"),
     ],
@@ -182,6 +184,8 @@ def test_every_answer_tells_its_reasons_in_the_asked_language(troubled: FlaskCli
         assert agent["last_error"] == f"ExchangeUnavailable: {reason}"
         agents = read("/api/metrics", tongue)["multi_agent"]["agents"]
         assert agents["trader_agent"]["reason"] == f"ExchangeUnavailable: {reason}"
+        source = "klines gravados da Binance" if tongue == "pt-BR" else "recorded Binance klines"
+        assert read("/api/health", tongue)["data_source"] == source
         killed = read("/api/kill", tongue)
         assert killed["reason"] == kill and kill in killed["message"]
         page = troubled.get("/", headers={"Accept-Language": tongue}).text
@@ -203,3 +207,25 @@ def test_a_stream_tells_its_reasons_in_the_asked_language(troubled: FlaskClient)
         reply.close()
         assert (told["bots"][0]["reason"], told["health"]["killed"]) == (reason, kill)
         assert told["health"]["reason"] == f"StorageError: {reason}"
+
+
+def test_a_test_of_shadow_tells_its_reasons_in_the_asked_language(lab: GridLab) -> None:
+    run = ShadowRun(
+        mode="Replay",
+        price_source="a recording",
+        duration_seconds=1.0,
+        market_data_collected=1,
+        simulated_trades=0,
+        rl_actions_generated=0,
+        cache_performance=CachePerformance(reason="nothing was read through the cache"),
+        data_quality=DataQuality(
+            complete_market_states=1, valid_price_data=True, indicator_calculations="success"
+        ),
+    )
+    for tongue, source, reason in (
+        ("pt", "uma gravação", "nada foi lido pelo cache"),
+        ("en", run.price_source, run.cache_performance.reason),
+    ):
+        with create_app(lab).test_request_context(headers={"Accept-Language": tongue}):
+            told = shadow._retold(run)
+        assert (told.price_source, told.cache_performance.reason) == (source, reason)

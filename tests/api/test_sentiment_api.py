@@ -162,3 +162,19 @@ def test_a_model_that_fails_leaves_a_true_answer(
         assert "because:" in told["reasoning"]
     finally:
         ollama.mode = Mode.HONEST
+
+
+def test_reasons_are_told_in_portuguese(api: FlaskClient) -> None:
+    status = answered(api.get(STATUS, headers=PORTUGUESE))
+    silent = "nada responde em http://127.0.0.1:11434; inicie o Ollama com: ollama serve"
+    assert status["reason"].startswith(silent)
+    told = {source["name"]: source["reason"] for source in status["sources"]}
+    assert told["x"] == "sentiment_analysis.x.enabled é false na configuração"
+    missing = "faltam REDDIT_CLIENT_ID e REDDIT_CLIENT_SECRET; crie um aplicativo"
+    assert told["reddit"].startswith(missing)
+    judged = answered(api.post(ANALYZE, json={"text": MOON}, headers=PORTUGUESE))
+    assert f"[gridlab-sentiment-1, porque: {silent}" in judged["reasoning"]
+    both = answered(api.post(TEST, json={"text": MOON}, headers=PORTUGUESE))["test_results"]
+    assert both["gemma3"]["reason"].startswith(silent)
+    english = answered(api.get(STATUS))
+    assert english["reason"].startswith("nothing answers at")

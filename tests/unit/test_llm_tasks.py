@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from gridlab.clock import iso
 from gridlab.domain.orders import Side
+from gridlab.domain.snapshot import BotStatus
 from gridlab.llm.client import LocalAIClient
 from gridlab.llm.facts import LANGUAGES, Language
 from gridlab.llm.guard import check
@@ -356,6 +357,15 @@ def test_templates_in_both_languages() -> None:
         "O slot 3 compra a 64.870,00 USDT e vende a 65.200,00 USDT; um ciclo rende 0,0301 USDT "
         "após taxas. Ela está no livro de ofertas."
     )
+
+
+@pytest.mark.parametrize("status", BotStatus)
+def test_a_report_tells_every_state_in_its_language(status: BotStatus) -> None:
+    report = replace(REPORT, bots=(replace(BOT, status=status.value),))
+    for language, is_named in (("en", True), ("pt", False)):
+        brief = reports.brief_for(report, language)
+        (table,) = reports.assemble(report, brief.by_template("no model")).tables
+        assert (table.rows[0][1] == status.value) is is_named
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 (() => {
   const byId = (id) => document.getElementById(id);
   const portuguese = document.documentElement.lang === "pt";
+  const states = JSON.parse(document.querySelector("main").dataset.states);
+  const stated = (name) => states[name] || name;
   const amount = (value) => (value > 0 ? "+" : "") + value.toFixed(4);
 
   function cell(row, text, kind) {
@@ -20,7 +22,7 @@
     cell(row, "").append(link);
     const state = document.createElement("span");
     state.className = "state state-" + bot.phase;
-    state.textContent = bot.phase;
+    state.textContent = stated(bot.phase);
     cell(row, "").append(state);
     for (const value of [bot.current_price, bot.grid_levels, bot.active_orders, bot.total_trades]) {
       cell(row, String(value), "number");
@@ -33,7 +35,7 @@
 
   function show(status, trading) {
     byId("mode").textContent = status.mode;
-    byId("state").textContent = status.engine_state;
+    byId("state").textContent = stated(status.engine_state);
     byId("state").className = "state state-" + status.engine_state;
     byId("reason").textContent = status.reason;
     byId("reason").hidden = !status.reason;

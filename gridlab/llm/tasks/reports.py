@@ -212,6 +212,17 @@ _POINTS: Final[dict[Language, dict[str, str]]] = {
         "nothing": "Nada exige atenção pelas regras deste relatório.",
     },
 }
+#: A bot's states as texts tell them; in English by their names.
+_STATES: Final[dict[Language, dict[str, str]]] = {
+    "en": {},
+    "pt": {
+        "starting": "iniciando",
+        "running": "em execução",
+        "stopping": "parando",
+        "stopped": "parado",
+        "error": "erro",
+    },
+}
 _HEADS: Final[dict[Language, tuple[str, ...]]] = {
     "en": (
         *("Pair", "Status", "Investment", "Result", "Return", "Grid profit", "Floating", "Fees"),
@@ -277,7 +288,7 @@ def _row(bot: BotFacts, language: Language) -> tuple[str, ...]:
 
     return (
         bot.symbol,
-        bot.status,
+        _STATES[language].get(bot.status, bot.status),
         *map(amount, (bot.investment, bot.total)),
         share("return", bot.fraction).shown(language),
         *map(amount, (bot.grid_profit, bot.floating, bot.fees)),
