@@ -153,6 +153,24 @@ def test_executions_orders_and_positions_are_the_venues(lab: GridLab, twin: Runn
     ]
 
 
+def test_the_account_is_whole_as_soon_as_a_restarted_engine_is_ready(
+    tmp_path: Path, twin: RunningTwin
+) -> None:
+    folder = tmp_path / "data"
+    with on_testnet(folder, twin) as lab:
+        lab.start_grid(lab.default_spec("ETHUSDT", Market.FUTURES))
+        wait_for(lambda: lab.snapshot.bots["ETHUSDT"].status is BotStatus.RUNNING, "it runs")
+        lowest_buy = lab.snapshot.bots["ETHUSDT"].lines[0]
+    twin.price("ETHUSDT", str(lowest_buy + 1), Market.FUTURES)  # it buys while nobody watches
+    with on_testnet(folder, twin) as lab:
+        truth = twin.account()["futures"]
+        (held,) = lab.snapshot.positions
+        assert held.quantity == Decimal(truth["positions"][0]["positionAmt"])
+        assert held.quantity == lab.snapshot.bots["ETHUSDT"].money.base_held
+        wallet = {balance.asset: balance.total for balance in lab.snapshot.futures_balances}
+        assert wallet["USDT"] == Decimal(truth["balances"]["USDT"]["total"])
+
+
 def test_other_peoples_orders_are_told_and_left_alone(
     lab: GridLab, twin: RunningTwin, tmp_path: Path
 ) -> None:
