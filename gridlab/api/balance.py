@@ -18,7 +18,7 @@ from gridlab.api.schemas import (
     PositionShape,
     SpotBalance,
 )
-from gridlab.api.wire import answer, read_query, venue_stamp
+from gridlab.api.wire import account_stamp, answer, read_query
 from gridlab.app.facade import GridLab
 from gridlab.domain.market import Balance, Market
 from gridlab.domain.snapshot import Snapshot
@@ -36,7 +36,7 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
     def balance() -> Response:
         read_query(NoQuery)
         snapshot = lab.snapshot
-        stamp = venue_stamp(snapshot, tuple(Market))
+        stamp = account_stamp(snapshot)
         return answer(
             AccountBalance(
                 spot=_spot(snapshot),
@@ -50,7 +50,7 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
     def balance_summary() -> Response:
         read_query(NoQuery)
         snapshot = lab.snapshot
-        stamp = venue_stamp(snapshot, tuple(Market))
+        stamp = account_stamp(snapshot)
         spot, futures = _spot(snapshot), _futures(snapshot)
         held = (*snapshot.balances, *snapshot.futures_balances)
         return answer(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from flask import Blueprint, Response
 
 from gridlab.api.candles import CandleTexts
@@ -15,6 +17,7 @@ from gridlab.api.wire import (
     stamp_of,
 )
 from gridlab.app.facade import GridLab
+from gridlab.errors import NotFound
 
 
 def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
@@ -24,12 +27,12 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
     @blueprint.get("/api/market_data")
     def market_data() -> Response:
         market = read_query(MarketQuery).market_type
-        found = lab.dated_tickers(lab.symbols(market), market)
-        snapshot = lab.snapshot
-        tickers = [
-            TickerShape.of(ticker, lab.instrument(ticker.symbol, market).tick_size, snapshot.mode)
-            for ticker in found.value
-        ]
+        found = lab.market_tickers(market)
+        snapshot, tickers = lab.snapshot, []
+        for ticker in found.value:
+            with suppress(NotFound):  # the venue has removed it, and its window is still kept
+                rules = lab.instrument(ticker.symbol, market)
+                tickers.append(TickerShape.of(ticker, rules.tick_size, snapshot.mode))
         return answer_list(tickers, stamp_of(snapshot, found))
 
     @blueprint.get("/api/klines/<symbol>")

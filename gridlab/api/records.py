@@ -40,8 +40,7 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
 
 
 def _orders(lab: GridLab, query: OrdersQuery) -> OrdersPage:
-    if query.symbol is not None:
-        find_instrument(lab, query.symbol, query.market_type)
+    _check_symbol(lab, query.symbol, query.market_type)
     page = lab.order_page(
         query.symbol,
         after=OrderCursor.parse(query.cursor),
@@ -84,7 +83,11 @@ def _events(lab: GridLab, query: EventsQuery) -> EventsPage:
     )
 
 
-def _check_symbol(lab: GridLab, symbol: str | None) -> None:
-    """A symbol on which fills can be: one with a bot, or one that the spot market lists."""
-    if symbol is not None and symbol not in lab.snapshot.bots:
-        find_instrument(lab, symbol, Market.SPOT)
+def _check_symbol(lab: GridLab, symbol: str | None, market: Market | None = None) -> None:
+    """A symbol of which records can be: one with a bot, though the venue has removed it, or one
+    that `market` lists, by default spot."""
+    if symbol is None:
+        return
+    bot = lab.snapshot.bots.get(symbol)
+    if bot is None or market not in (None, bot.market):
+        find_instrument(lab, symbol, market or Market.SPOT)

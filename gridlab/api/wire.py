@@ -88,8 +88,13 @@ class _Known:
 
 
 def venue_stamp(snapshot: Snapshot, markets: Collection[Market]) -> Stamp:
-    """The stamp of prices, orders and balances of `markets`: as old as a venue that went silent."""
+    """The stamp of prices and orders of `markets`: as old as a venue that went silent."""
     return stamp_of(snapshot, _Known(max(0, now_ms() - snapshot.known_ms(markets))))
+
+
+def account_stamp(snapshot: Snapshot) -> Stamp:
+    """The stamp of balances and positions: as old as the oldest of them."""
+    return stamp_of(snapshot, _Known(max(0, now_ms() - snapshot.account_known_ms)))
 
 
 def read_body(shape: type[Asked]) -> Asked:

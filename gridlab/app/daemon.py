@@ -30,6 +30,7 @@ from gridlab.app.modes import REAL_ORDERS, Access, make_access
 from gridlab.app.settings import default_data_dir
 from gridlab.clock import iso
 from gridlab.domain.snapshot import EngineState, Mode
+from gridlab.errors import StorageError
 
 #: What a mode is, in the banner's words.
 _MEANINGS = {
@@ -150,16 +151,21 @@ def _catch_signals() -> threading.Event:
 def _log_to(lab: GridLab) -> None:
     settings = lab.settings
     path = settings.log_path
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    form = RedactingFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", lab.log_ring)
-    handlers: list[logging.Handler] = [
-        logging.handlers.RotatingFileHandler(path, maxBytes=5_000_000, backupCount=3)
-    ]
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = logging.handlers.RotatingFileHandler(path, maxBytes=5_000_000, backupCount=3)
+    except OSError as error:
+        raise StorageError(
+            f"the log {path} cannot be written: {error}; choose another --data-dir, or set "
+            "logging.log_file in the configuration"
+        ) from error
+    handlers: list[logging.Handler] = [file]
     if settings.config.logging.log_to_console:
         console = logging.StreamHandler()
         console.addFilter(_concerns_the_user)
         handlers.append(console)
+    form = RedactingFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", lab.log_ring)
     for handler in handlers:
         handler.setFormatter(form)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request says nothing

@@ -161,10 +161,14 @@ class ExchangeAccount:
                     await self._changed.wait()
             await self._clock.sleep_until(read_ms + READ_AFTER_MS)
             self._changed.clear()
-            try:
-                await self.refresh()
-            except ExchangeUnavailable as error:
-                log.warning("the account could not be read: %s", error)
+            await self.try_to_refresh()
+
+    async def try_to_refresh(self) -> None:
+        """Read every market now; a silence is logged, and what was known grows older."""
+        try:
+            await self.refresh()
+        except ExchangeUnavailable as error:
+            log.warning("the account could not be read: %s", error)
 
     async def _read_balances(self, market: Market) -> None:
         found = await self._requests[market].balances()

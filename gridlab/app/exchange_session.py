@@ -71,6 +71,12 @@ class ExchangeSession(LiveSession):
         await super().open()
         await self._exchange_account.refresh()
 
+    async def settled(self) -> None:
+        await super().settled()
+        # Read at `open` before recovery: without the positions, whose grids nobody knew then, and
+        # without what recovery did.
+        await self._exchange_account.try_to_refresh()
+
     async def _venues(self) -> Mapping[Market, Exchange]:
         venues: dict[Market, Exchange] = {}
         for market in self._parts.markets:

@@ -7,6 +7,7 @@ old it is and whether it is past its bound. In Replay the recording's own presen
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -76,6 +77,22 @@ class MarketVerbs:
     ) -> Dated[tuple[Ticker, ...]]:
         """The 24 h windows in the order asked, as old as the oldest; raises `NotFound`."""
         return self._market().dated_tickers(market, symbols)
+
+    def market_tickers(self, market: Market = Market.SPOT) -> Dated[tuple[Ticker, ...]]:
+        """The 24 h window of every symbol that has a price, as old as the oldest.
+
+        One that the venue has removed meanwhile is left out; the others are as they were.
+        """
+        symbols = self.symbols(market)
+        try:
+            return self.dated_tickers(symbols, market)
+        except NotFound:
+            found = []
+            for symbol in symbols:
+                with suppress(NotFound):
+                    self.instrument(symbol, market)
+                    found.append(self.dated_tickers([symbol], market))
+            return joined([Dated(one.value[0], one.age_ms, one.is_stale) for one in found])
 
     def klines(
         self,

@@ -18,7 +18,7 @@ import functools
 import hashlib
 import inspect
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import fields, is_dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -50,6 +50,7 @@ __all__ = [
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 _WALL: Final = SystemClock()
 #: A longer key is replaced by its digest: keys count as bytes too.
@@ -144,7 +145,7 @@ def cache_decorator(
 
     Raises:
         InvalidInput: at decoration, a ttl that is not above zero; at a call, an argument that
-            cannot be told by its value.
+            cannot be told by its value, or an answer that can be read only once.
     """
     kind = lasting(ttl)
 
@@ -164,7 +165,9 @@ def cache_decorator(
             @functools.wraps(function)
             async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
                 async def load() -> list[Any]:
-                    return [_WALL.now_ms(), await cast(Awaitable[Any], function(*args, **kwargs))]
+                    left_ms = _WALL.now_ms()
+                    answer = await cast(Awaitable[Any], function(*args, **kwargs))
+                    return [left_ms, _keepable(answer, name)]
 
                 cache, told = get_global_cache(), key_of(*args, **kwargs)
                 found = await cache.fetch(told, kind, load)
@@ -178,7 +181,7 @@ def cache_decorator(
         @functools.wraps(function)
         def called(*args: P.args, **kwargs: P.kwargs) -> R:
             def load() -> list[Any]:
-                return [_WALL.now_ms(), function(*args, **kwargs)]
+                return [_WALL.now_ms(), _keepable(function(*args, **kwargs), name)]
 
             cache, told = get_global_cache(), key_of(*args, **kwargs)
             found = cache.fetch_sync(told, kind, load)
@@ -196,6 +199,16 @@ def _is_overdue(found: Cached[list[Any]], kind: Kind) -> bool:
     """Whether a kept answer is too old by the machine's clock."""
     left_ms: int = found.value[0]
     return found.source is Source.STORED and _WALL.now_ms() - left_ms > kind.fresh_ms
+
+
+def _keepable(answer: T, name: str) -> T:
+    """`answer`, unless its first reader would leave nothing of it for the next."""
+    if isinstance(answer, (Iterator, AsyncIterator)):
+        raise InvalidInput(
+            f"{name}: the answer is a {type(answer).__name__}, which can be read only once and so "
+            "not be kept; return a list or a tuple"
+        )
+    return answer
 
 
 def _told(value: Any, name: str) -> str:

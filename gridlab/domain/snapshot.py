@@ -225,8 +225,17 @@ class Snapshot:
     def known_ms(self, markets: Iterable[Market]) -> int:
         """When what this shows of `markets` was last known to be true, by the machine's clock.
 
-        The engine steps on while a venue is silent; prices, orders and balances there are then as
-        old as its last message, however new the picture is.
+        The engine steps on while a venue is silent; prices and orders there are then as old as its
+        last message, however new the picture is.
         """
         venues = (self.venues[market] for market in markets if market in self.venues)
         return min((self.wall_ms, *(v.last_message_ms for v in venues if v.state != "ready")))
+
+    @property
+    def account_known_ms(self) -> int:
+        """When the balances and positions were last read, of the market where that is longest ago.
+
+        They come by request: under a ban, streams go on telling of fills and balances stand still.
+        """
+        read = (venue.account_ms for venue in self.venues.values() if venue.account_ms)
+        return min((self.known_ms(self.venues), *read))

@@ -41,9 +41,12 @@ def show(running: str, monkeypatch: pytest.MonkeyPatch) -> Show:
     return shown
 
 
-def with_venue(snapshot: Snapshot, state: str, silent_ms: int, market: Market) -> Snapshot:
-    heard_ms = SystemClock().now_ms() - silent_ms
-    venue = VenueHealth(state, "no answer to a ping for 10 s", heard_ms, heard_ms)
+def with_venue(
+    snapshot: Snapshot, state: str, silent_ms: int, market: Market, unread_ms: int = 0
+) -> Snapshot:
+    now_ms = SystemClock().now_ms()
+    heard_ms, read_ms = now_ms - silent_ms, now_ms - unread_ms
+    venue = VenueHealth(state, "no answer to a ping for 10 s", heard_ms, read_ms)
     return replace(snapshot, venues={**snapshot.venues, market: venue})
 
 
@@ -81,6 +84,20 @@ def test_a_venue_that_speaks_makes_nothing_stale(
     show(with_venue(lab.snapshot, state, SILENT_MS if state == "ready" else 300, Market.SPOT))
     age_ms, is_stale, _ = stamp_in(client.get(path))
     assert not is_stale and age_ms < 5_000, "a market where nothing happens is silent, too"
+
+
+@pytest.mark.parametrize(("unread_ms", "is_old"), [(6_000, False), (SILENT_MS, True)])
+def test_balances_are_as_old_as_the_request_that_read_them(
+    lab: GridLab, client: FlaskClient, show: Show, unread_ms: int, is_old: bool
+) -> None:
+    """Under a ban streams tell of fills, and nobody reads the balances."""
+    show(with_venue(lab.snapshot, "banned", 300, Market.SPOT, unread_ms))
+    for path in ("/api/balance", "/api/balance/summary"):
+        age_ms, is_stale, as_of = stamp_in(client.get(path))
+        assert (is_stale, unread_ms <= age_ms < unread_ms + 5_000) == (is_old, True)
+        told = client.get(path).json
+        assert as_of == told.get("timestamp", told.get("last_updated"))
+    assert not stamp_in(client.get("/api/grid/status/BTCUSDT"))[1]
 
 
 def test_another_market_is_none_of_a_bots_business(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -153,6 +154,24 @@ def test_executions_orders_and_positions_are_the_venues(lab: GridLab, twin: Runn
     ]
 
 
+def test_the_account_is_whole_as_soon_as_a_restarted_engine_is_ready(
+    tmp_path: Path, twin: RunningTwin
+) -> None:
+    folder = tmp_path / "data"
+    with on_testnet(folder, twin) as lab:
+        lab.start_grid(lab.default_spec("ETHUSDT", Market.FUTURES))
+        wait_for(lambda: lab.snapshot.bots["ETHUSDT"].status is BotStatus.RUNNING, "it runs")
+        lowest_buy = lab.snapshot.bots["ETHUSDT"].lines[0]
+    twin.price("ETHUSDT", str(lowest_buy + 1), Market.FUTURES)  # it buys while nobody watches
+    with on_testnet(folder, twin) as lab:
+        truth = twin.account()["futures"]
+        (held,) = lab.snapshot.positions
+        assert held.quantity == Decimal(truth["positions"][0]["positionAmt"])
+        assert held.quantity == lab.snapshot.bots["ETHUSDT"].money.base_held
+        wallet = {balance.asset: balance.total for balance in lab.snapshot.futures_balances}
+        assert wallet["USDT"] == Decimal(truth["balances"]["USDT"]["total"])
+
+
 def test_other_peoples_orders_are_told_and_left_alone(
     lab: GridLab, twin: RunningTwin, tmp_path: Path
 ) -> None:
@@ -195,6 +214,26 @@ def test_an_engine_starts_though_a_symbol_of_its_bots_was_removed(
         assert again.snapshot.bots["BTCUSDT"].status is BotStatus.ERROR
         assert "not listed on Binance futures" in again.snapshot.bots["BTCUSDT"].reason
         assert again.snapshot.bots["ETHUSDT"].status is BotStatus.RUNNING
+
+
+def test_a_symbol_that_is_removed_takes_no_other_with_it(lab: GridLab, twin: RunningTwin) -> None:
+    """Neither from the tickers, nor our own orders on it from the books."""
+    client, watched = api_of(lab), lab.symbols()
+    lab.start_grid(lab.default_spec("ETHUSDT"))
+    wait_for(lambda: lab.snapshot.bots["ETHUSDT"].status is BotStatus.RUNNING, "it runs")
+    orders = client.get("/api/orders?symbol=ETHUSDT").json["orders"]
+    assert {row["symbol"] for row in client.get("/api/market_data").json} == set(watched)
+    twin.control("/delist", {"venue": "spot", "symbol": "ETHUSDT"})
+    lab.cache.clear()
+    time.sleep(0.1)  # an answer is shared as long as the engine's step lasts
+    left = client.get("/api/market_data")
+    assert left.status_code == 200, left.text
+    assert {row["symbol"] for row in left.json} == set(watched) - {"ETHUSDT"} != set()
+    kept = client.get("/api/orders?symbol=ETHUSDT")
+    assert kept.status_code == 200, kept.text
+    assert [o["order_id"] for o in kept.json["orders"]] == [o["order_id"] for o in orders]
+    assert client.get("/api/orders?symbol=ETHUSDT&market_type=futures").json["orders"] == []
+    assert client.get("/api/orders?symbol=NOPEUSDT").status_code == 404
 
 
 def test_a_lost_journal_is_noticed_by_the_venue(

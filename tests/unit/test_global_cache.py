@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -132,6 +132,30 @@ def test_an_argument_without_a_value_is_refused_unless_a_key_is_made_of_it(
         plain(Client())
     assert keyed(Client()) == keyed(Client()) == 2
     assert get_global_cache().metrics().loads == 1
+
+
+def test_what_can_be_read_only_once_is_not_kept(clock: ManualClock) -> None:
+    """Else the first reader takes every row, and the next one's answer is empty."""
+
+    @cache_decorator(ttl=60)
+    def rows(symbol: str) -> Iterator[str]:
+        yield symbol
+
+    @cache_decorator(ttl=60)
+    def pages(symbol: str) -> AsyncIterator[str]:
+        async def read() -> AsyncIterator[str]:
+            yield symbol
+
+        return read()
+
+    @cache_decorator(ttl=60)
+    async def later(symbol: str) -> Iterator[str]:
+        return iter([symbol])
+
+    for _ in range(2):
+        for call in (rows, pages, lambda symbol: asyncio.run(later(symbol))):
+            with pytest.raises(InvalidInput, match="read only once"):
+                call("BTCUSDT")
 
 
 def test_an_engines_cache_is_the_process_s_while_it_runs(clock: ManualClock) -> None:

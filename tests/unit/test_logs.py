@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import logging
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -72,3 +75,13 @@ def test_ordinary_words_stay() -> None:
     ring = LogRing([SECRET])
     logger_with(ring).info("bot r1 on BTCUSDT: token bucket is empty, 3 secrets kept")
     assert ring.lines(1)[0].message.endswith("3 secrets kept")
+
+
+def test_a_start_without_a_place_for_its_log_says_so(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file where a folder is meant")
+    command = [sys.executable, "-m", "gridlab", "up", "--headless", "--data-dir", str(taken)]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert told.returncode == 1
+    assert told.stderr.startswith(f"gridlab: the log {taken}"), told.stderr
+    assert "--data-dir" in told.stderr and "Traceback" not in told.stderr
