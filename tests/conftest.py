@@ -8,6 +8,7 @@ failure.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -32,11 +33,19 @@ if os.environ.get("GRIDLAB_FAST"):
 else:
     settings.load_profile("ci" if os.environ.get("CI") else "default")
 
+# Nothing here leaves the machine, so that no proxy of its user has a part in it.
+for variable in [name for name in os.environ if name.lower().endswith("_proxy")]:
+    del os.environ[variable]
+
 LOOPBACK = ("127.", "::1", "localhost", "::ffff:127.")
 
 
 class NetworkRefused(AssertionError):
     """A test tried to leave this machine."""
+
+
+#: Where Ollama is if this machine has one: the default of the configuration. No test may meet it.
+OLLAMA_PORT = 11434
 
 
 def is_local(address: Any) -> bool:
@@ -47,27 +56,35 @@ def is_local(address: Any) -> bool:
     return host == "" or host.startswith(LOOPBACK) or host in ("0.0.0.0", "::")
 
 
+def is_ollama(address: Any) -> bool:
+    return isinstance(address, tuple) and address[1] == OLLAMA_PORT
+
+
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Refuse every connection and look-up that is not for the loopback."""
-    resolve = socket.getaddrinfo
+    """Refuse every connection and look-up that is not for the loopback; nobody has an Ollama."""
+    resolve, real, real_ex = socket.getaddrinfo, socket.socket.connect, socket.socket.connect_ex
 
-    def guard(name: str) -> None:
-        real = getattr(socket.socket, name)
+    def refuse(address: Any) -> None:
+        if not is_local(address):
+            raise NetworkRefused(f"connection to {address}: tests use the loopback only")
 
-        def guarded(self: socket.socket, address: Any, *rest: Any) -> Any:
-            if not is_local(address):
-                raise NetworkRefused(f"{name} to {address}: tests use the loopback only")
-            return real(self, address, *rest)
+    def connect(self: socket.socket, address: Any) -> None:
+        refuse(address)
+        if is_ollama(address):
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "no test meets a real Ollama")
+        real(self, address)
 
-        monkeypatch.setattr(socket.socket, name, guarded)
+    def connect_ex(self: socket.socket, address: Any) -> int:
+        refuse(address)
+        return errno.ECONNREFUSED if is_ollama(address) else real_ex(self, address)
 
     def resolved(host: Any, *rest: Any, **named: Any) -> Any:
         if host is not None and not is_local((host,)):
             raise NetworkRefused(f"look-up of {host}: tests use the loopback only")
         return resolve(host, *rest, **named)
 
-    guard("connect")
-    guard("connect_ex")
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    monkeypatch.setattr(socket.socket, "connect_ex", connect_ex)
     monkeypatch.setattr(socket, "getaddrinfo", resolved)
     yield

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
-import time
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from extra import PORTUGUESE, answered, client_of, refused
 from flask.testing import FlaskClient
 from test_contract import Digits, Null, differences
+from waiting import wait_for
 
+from gridlab.app import work
 from gridlab.app.facade import GridLab
 
 CONNECTION = {
@@ -72,28 +74,39 @@ def test_replay_opens_no_connection(api: FlaskClient) -> None:
 # --- shadow ---------------------------------------------------------------------------------------
 
 
-def test_a_real_run_and_others_are_not_blocked(lab: GridLab) -> None:
-    api, replies = client_of(lab), []
+def test_a_real_run_and_others_are_not_blocked(
+    lab: GridLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api, replies, may_end = client_of(lab), [], threading.Event()
+    observe = work._observe
+
+    def held(*more: Any) -> dict[str, Any]:
+        found = observe(*more)
+        assert may_end.wait(60)
+        return found
+
+    monkeypatch.setattr(work, "_observe", held)
     waiting = threading.Thread(
         target=lambda: replies.append(client_of(lab).get("/api/test/shadow_mode?seconds=1"))
     )
     waiting.start()
-    while not (jobs := [j for j in lab.jobs.all() if j.kind == "shadow_test"]):
-        time.sleep(0.01)
-    began = time.monotonic()
-    assert api.get("/api/rl/status").status_code == 200
-    assert time.monotonic() - began < 0.5
-    busy = api.get("/api/test/shadow_mode?seconds=2")
-    refused(busy, 429)
-    assert jobs[0].id in busy.json["error"]["hint"]
-    same = api.get("/api/test/shadow_mode?seconds=1&wait=false")
-    assert (same.status_code, same.json["id"]) == (202, jobs[0].id)
-    assert same.headers["Location"] == f"/api/jobs/{jobs[0].id}"
-    waiting.join(30)
+    try:
+        jobs = wait_for(lambda: [j for j in lab.jobs.all() if is_under_way(j)], "the run")
+        assert api.get("/api/rl/status").status_code == 200
+        busy = api.get("/api/test/shadow_mode?seconds=2")
+        refused(busy, 429)
+        assert jobs[0].id in busy.json["error"]["hint"]
+        same = api.get("/api/test/shadow_mode?seconds=1&wait=false")
+        assert (same.status_code, same.json["id"]) == (202, jobs[0].id)
+        assert same.headers["Location"] == f"/api/jobs/{jobs[0].id}"
+        assert not replies, "nobody had to wait for its end"
+    finally:
+        may_end.set()
+        waiting.join(60)
     answer = answered(replies[0])
     assert differences(SHADOW, answer) == []
     run = answer["shadow_test"]
-    assert 1 <= run["duration_seconds"] < 5
+    assert 1 <= run["duration_seconds"] < 30
     assert run["market_data_collected"] > 1
     assert run["rl_actions_generated"] == 0
     assert (run["mode"], run["price_source"]) == ("Replay", "a recording")
@@ -109,18 +122,29 @@ def test_a_real_run_and_others_are_not_blocked(lab: GridLab) -> None:
     assert progress["result"]["simulated_trades"] == run["simulated_trades"]
 
 
-def test_a_cancelled_run_is_no_success(lab: GridLab) -> None:
-    api, replies = client_of(lab), []
+def test_a_cancelled_run_is_no_success(lab: GridLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    api, replies, is_waited_for = client_of(lab), [], threading.Event()
+    wait = lab.jobs.wait
+
+    def told(job_id: str, timeout_s: float) -> Any:
+        is_waited_for.set()
+        return wait(job_id, timeout_s)
+
+    monkeypatch.setattr(lab.jobs, "wait", told)
     begun = api.get("/api/test/shadow_mode?seconds=30&wait=false", headers=PORTUGUESE)
     assert begun.status_code == 202
     waiting = threading.Thread(
         target=lambda: replies.append(client_of(lab).get("/api/test/shadow_mode?seconds=30"))
     )
     waiting.start()
-    time.sleep(0.1)
+    assert is_waited_for.wait(30)
     assert api.delete(begun.headers["Location"]).status_code in (200, 202)
-    waiting.join(20)
+    waiting.join(30)
     refused(replies[0], 409, "shadow_test_cancelled")
+
+
+def is_under_way(job: Any) -> bool:
+    return job.kind == "shadow_test" and job.state in ("queued", "running")
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def api(lab: GridLab) -> FlaskClient:
     return client_of(lab)
 
 
-def ended(api: FlaskClient, address: str, seconds: float = 20) -> Any:
+def ended(api: FlaskClient, address: str, seconds: float = 60) -> Any:
     """The job at `address` once it is over."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -84,7 +84,7 @@ def test_cancelling(api: FlaskClient, lab: GridLab) -> None:
 
     job = lab.jobs.submit("endless", {"test": "cancelling"}, work)
     try:
-        assert began.wait(10)
+        assert began.wait(30)
         shown = answered(api.get(f"/api/jobs/{job.id}"))
         assert shown["state"] == "running"
         reply = api.delete(f"/api/jobs/{job.id}")
@@ -99,11 +99,11 @@ def test_cancelling(api: FlaskClient, lab: GridLab) -> None:
 
 def test_a_full_queue_is_told(api: FlaskClient, lab: GridLab) -> None:
     release = threading.Event()
-    workers = threading.Barrier(WORKERS + 1, timeout=20)
+    workers = threading.Barrier(WORKERS + 1, timeout=60)
 
     def hold(_: Any) -> None:
         workers.wait()
-        release.wait(20)
+        release.wait(60)
 
     held = [lab.jobs.submit("held", {"number": n}, hold).id for n in range(WORKERS)]
     workers.wait()  # now every worker is busy, and what comes can only wait

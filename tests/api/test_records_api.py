@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from extra import answered, client_of, refused
 from flask.testing import FlaskClient
+from waiting import wait_for
 
 from gridlab.app import paper_account, record_verbs
 from gridlab.app.facade import GridLab
@@ -30,12 +31,7 @@ def traded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridLab]:
 
 def lab_settles(lab: GridLab) -> None:
     """Wait until the recording has ended, so that pages do not grow under a test."""
-    import time
-
-    until = time.monotonic() + 20
-    while lab.snapshot.state.value != "finished":
-        assert time.monotonic() < until, lab.snapshot.state
-        time.sleep(0.05)
+    wait_for(lambda: lab.snapshot.state.value == "finished", "the end of the recording", 60)
 
 
 @pytest.fixture

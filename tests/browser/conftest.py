@@ -10,7 +10,6 @@ import importlib.util
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_port
 
 from gridlab.app.dashboards import launch_voila
 from gridlab.client import Client
@@ -37,13 +37,6 @@ FLAGS = [
 LOCAL = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:", "about:")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @dataclass
 class Workbench:
     """A headless engine that can be killed and started again on the same data."""
@@ -56,7 +49,7 @@ class Workbench:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self, timeout_s: float = 60) -> None:
+    def start(self, timeout_s: float = 120) -> None:
         command = [sys.executable, "-m", "gridlab", "up", "--headless"]
         command += ["--port", str(self.port), "--data-dir", str(self.data_dir)]
         with (self.data_dir.parent / "engine.log").open("ab") as log:
@@ -75,7 +68,7 @@ class Workbench:
     def end(self, number: signal.Signals) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
-            self.process.wait(20)
+            self.process.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -124,11 +117,12 @@ def page(browser: Any, dashboard_url: str) -> Iterator[Any]:
             request.abort()
 
     context.route("**/*", route)
+    context.set_default_timeout(60_000)  # a busy machine; what is there comes at once
     shown = context.new_page()
     shown.on("pageerror", lambda error: errors.append(str(error)))
     shown.goto(dashboard_url)
-    shown.wait_for_selector(".glc canvas", timeout=60_000)
-    shown.wait_for_selector(".gl-mode:has-text('REPLAY')", timeout=30_000)
+    shown.wait_for_selector(".glc canvas", timeout=120_000)
+    shown.wait_for_selector(".gl-mode:has-text('REPLAY')", timeout=60_000)
     yield shown
     context.close()
     assert outside == []

@@ -32,13 +32,13 @@ def ensure_bot(workbench: Any) -> None:
 
 
 def running(page: Any) -> None:
-    page.wait_for_selector(".gl-right:has-text('running')", timeout=20_000)
+    page.wait_for_selector(".gl-right:has-text('running')")
 
 
 def test_it_paints_candles_lines_and_figures_and_moves(page: Any, workbench: Any) -> None:
     ensure_bot(workbench)
     running(page)
-    page.wait_for_function(f"({COLOURED})() > 2000", timeout=20_000)
+    page.wait_for_function(f"({COLOURED})() > 2000")
     assert page.locator(".gl-tile").count() == 8
     assert page.locator(".gl-tile[title^='Replay · ']").count() == 8
     before = page.inner_text(".gl-right b >> nth=1")
@@ -54,9 +54,10 @@ def test_it_paints_candles_lines_and_figures_and_moves(page: Any, workbench: Any
 def test_nothing_overflows(page: Any, width: int, height: int) -> None:
     page.set_viewport_size({"width": width, "height": height})
     page.wait_for_timeout(500)
-    content, window = page.evaluate(OVERFLOW)
-    assert content <= window
-    assert page.evaluate(CLIPPED) == []
+    page.wait_for_function(
+        f"() => {{ const [content, room] = ({OVERFLOW})(); return content <= room }}"
+    )
+    page.wait_for_function(f"() => ({CLIPPED})().length === 0")
     assert page.locator(".gl-panel").bounding_box()["width"] > 0.95 * width
 
 
@@ -82,7 +83,7 @@ def test_stop_asks_preview_follows_the_form_and_start_needs_arming(
         assert client.executions()["total_active"] == 1
     page.click("button:has-text('Stop grid')")
     page.click("button:has-text('Yes, stop it')")
-    page.wait_for_selector(".gl-message.good:has-text('stopped')", timeout=20_000)
+    page.wait_for_selector(".gl-message.good:has-text('stopped')")
 
     levels = page.locator(".gl-form input[type=number]")
     levels.fill("12")
@@ -96,7 +97,7 @@ def test_stop_asks_preview_follows_the_form_and_start_needs_arming(
     page.click(".gl-armed")
     page.wait_for_selector(".gl-go:enabled")
     page.click(".gl-go")
-    page.wait_for_selector(".gl-message.good:has-text('started')", timeout=20_000)
+    page.wait_for_selector(".gl-message.good:has-text('started')")
     with Client(workbench.url) as client:
         assert client.grid_status("BTCUSDT")["grid_levels"] == 12
 
@@ -117,12 +118,12 @@ def test_a_killed_engine_is_told_and_recovered_from(page: Any, workbench: Any) -
     ensure_bot(workbench)
     running(page)
     workbench.end(signal.SIGKILL)
-    page.wait_for_selector(".gl-alarm:has-text('Engine unreachable')", timeout=10_000)
+    page.wait_for_selector(".gl-alarm:has-text('Engine unreachable')")
     page.wait_for_selector(".gl-panel.gl-stale .gl-tile")
-    page.wait_for_selector(".gl-age.old:has-text('STALE')", timeout=10_000)
+    page.wait_for_selector(".gl-age.old:has-text('STALE')")
     # Its own message to the page, so it may come a moment after the words.
-    page.wait_for_selector("button:has-text('Stop grid'):disabled", timeout=5_000)
+    page.wait_for_selector("button:has-text('Stop grid'):disabled")
     workbench.start()
-    page.wait_for_selector(".gl-panel:not(.gl-stale)", timeout=20_000)
-    page.wait_for_selector(".gl-alarm", state="detached", timeout=10_000)
+    page.wait_for_selector(".gl-panel:not(.gl-stale)")
+    page.wait_for_selector(".gl-alarm", state="detached")
     running(page)

@@ -7,11 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
 import pytest
+from ports import free_port
+from waiting import wait_for
 
 from gridlab.app import dashboards
 from gridlab.app.dashboards import launch_lab, launch_voila, notebook_folder
@@ -19,13 +20,6 @@ from gridlab.errors import Conflict, GridLabError, InvalidConfig, NotFound
 
 API = "http://127.0.0.1:9"
 pytestmark = pytest.mark.slow
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def is_free(port: int) -> bool:
@@ -61,7 +55,7 @@ def test_a_missing_notebook_is_named(tmp_path: Path) -> None:
 def test_voila_asks_for_the_token_and_leaves_nothing_behind(tmp_path: Path) -> None:
     port = free_port()
     with launch_voila(API, port, tmp_path / "voila.log", token="s3cret") as voila:
-        closed = httpx.get(f"http://127.0.0.1:{port}/", timeout=20)
+        closed = httpx.get(f"http://127.0.0.1:{port}/", timeout=60)
         assert closed.status_code in (302, 403)
         page = httpx.get(voila.url, timeout=60, follow_redirects=True)
         assert page.status_code == 200
@@ -86,10 +80,7 @@ def test_a_killed_parent_takes_its_server_along(tmp_path: Path) -> None:
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 10
-    while not is_free(port) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert is_free(port)
+    wait_for(lambda: is_free(port), "the end of its server")
 
 
 def test_a_server_that_dies_early_gives_its_last_words(
@@ -97,18 +88,19 @@ def test_a_server_that_dies_early_gives_its_last_words(
 ) -> None:
     monkeypatch.setattr(dashboards, "CULL_EVERY_S", "soon")  # Voila refuses it
     with pytest.raises(GridLabError, match="last words"):
-        launch_voila(API, free_port(), tmp_path / "voila.log", ready_timeout_s=20)
+        launch_voila(API, free_port(), tmp_path / "voila.log", ready_timeout_s=60)
 
 
 def test_lab_always_asks_for_a_token_and_stops_cleanly(tmp_path: Path) -> None:
     port = free_port()
     with launch_lab(API, tmp_path / "lab.log", port=port, folder=tmp_path) as lab:
         assert "token=" in lab.url
-        closed = httpx.get(f"http://127.0.0.1:{port}/api/contents", timeout=20)
+        closed = httpx.get(f"http://127.0.0.1:{port}/api/contents", timeout=60)
         assert closed.status_code == 403
         token = lab.url.split("token=")[1]
         headers = {"Authorization": f"token {token}"}
-        opened = httpx.get(f"http://127.0.0.1:{port}/api/contents", headers=headers, timeout=20)
+        opened = httpx.get(f"http://127.0.0.1:{port}/api/contents", headers=headers, timeout=60)
         assert opened.status_code == 200
+        lab.stop(60)
     assert lab.poll() == 0
     assert is_free(port)

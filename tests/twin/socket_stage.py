@@ -142,6 +142,13 @@ class Stage:
         await self.world.venue(market).place(request, OrderExtras())
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Return when it is so; what serves a socket needs a few turns of the loop to see its end."""
+    async with asyncio.timeout(15):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
 def on_stage(play: Callable[[Stage], Awaitable[None]], **options: Any) -> None:
     """Run `play` with a served stage."""
 

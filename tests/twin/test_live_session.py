@@ -77,7 +77,7 @@ def test_a_start_under_a_ban_asks_nothing_until_it_ends_and_says_so(
     tmp_path: Path, twin: RunningTwin, mode: Mode
 ) -> None:
     clock, folder = SystemClock(), tmp_path / "data"
-    until_ms = clock.now_ms() + 1_500
+    until_ms = clock.now_ms() + 5_000
     remembering_budgets(folder, clock).silence(twin.ready["rest_futures"]).ban(until_ms)
     asked = twin.account()["requests"]
     with GridLab(folder, mode=mode, endpoints=json.dumps(twin.ready)) as lab:

@@ -173,7 +173,7 @@ def test_banned(stage: Stage) -> None:
 
     async def story(stage: Stage) -> None:
         before = {m: len(stage.told(m, OrderFilled)) for m in Market}
-        await stage.befall(FaultKind.BANNED, times=1, ms=3_000)
+        await stage.befall(FaultKind.BANNED, times=1, ms=5_000)
         states = {venue.health.state for venue in stage.engine.venues.values()}
         assert states == {StreamState.BANNED}
         requests = (await stage.twin.account())["requests"]
@@ -191,7 +191,7 @@ def test_banned(stage: Stage) -> None:
 
 def test_sockets_that_are_cut_in_a_ban_stay_closed_until_it_ends(stage: Stage) -> None:
     async def story(stage: Stage) -> None:
-        await stage.befall(FaultKind.BANNED, times=1, ms=4_000)
+        await stage.befall(FaultKind.BANNED, times=1, ms=6_000)
         connections = (await stage.twin.account())["connections"]
         await stage.twin.fault(FaultKind.DISCONNECT)
         while not await stage.happened(FaultKind.DISCONNECT):

@@ -212,7 +212,7 @@ def play(work: Coroutine[Any, Any, None]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(int(SECONDS * 1.5) + 300)
+@pytest.mark.timeout(int(SECONDS * 4) + 600)
 def test_ends_with_equal_books_whatever_went_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,7 +224,11 @@ def test_ends_with_equal_books_whatever_went_wrong(
         campaign = Campaign(twin, tmp_path / "journal.sqlite")
         try:
             await campaign.begin()
-            await campaign.trade(SECONDS)
+            for _ in range(3):  # on a busy machine less happens in its time
+                await campaign.trade(SECONDS)
+                if not (missing := what_is_missing(campaign, await twin.account())):
+                    break
+                log.warning("too little happened yet: %s", missing)
             truth = await campaign.end()
             report(campaign, truth)
             judge(campaign, truth)
@@ -251,16 +255,26 @@ def report(campaign: Campaign, truth: Truth) -> None:
     print("\n".join(lines))
 
 
+def what_is_missing(campaign: Campaign, truth: Truth) -> list[str]:
+    """What would have had to happen in a run worth the name, and did not."""
+    happened = {FaultKind(name) for name in truth["faults"]}
+    found = []
+    if SECONDS >= 600:
+        found += [f"{kind} never happened" for kind in set(FaultKind) - happened]
+    if len(happened) <= 12:
+        found.append(f"no more kinds of fault than {sorted(happened)}")
+    found += [name for name in ("deaths", "starts under a ban") if not campaign.counts[name]]
+    for market in Market:
+        trades = ours(truth[market.value], campaign.opening[market.value], "trades")
+        if len(trades) < SECONDS / 2:
+            found.append(f"no more than {len(trades)} trades on {market}")
+    return found
+
+
 def judge(campaign: Campaign, truth: Truth) -> None:
     """It was a run worth the name, and nothing of ours is left at the venue."""
-    happened = set(truth["faults"])
-    if SECONDS >= 600:
-        assert happened == {kind.value for kind in FaultKind}, set(FaultKind) - happened
-    assert len(happened) > 12, happened
-    assert campaign.counts["deaths"] >= 1
-    assert campaign.counts["starts under a ban"] >= 1
+    assert not (missing := what_is_missing(campaign, truth)), missing
     for market in Market:
         account, opening = truth[market.value], campaign.opening[market.value]
-        assert len(ours(account, opening, "trades")) >= SECONDS / 2
         assert not ours(account, opening, "open_orders")
     assert not [row for row in truth["futures"]["positions"] if Decimal(row["positionAmt"])]

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from spot_client import SpotClient
+from waiting import wait_for_room
 
 from gridlab.clock import SystemClock
 from gridlab.testing.twin import RunningTwin, running_twin
@@ -59,13 +60,13 @@ class TestDoor:
         ("age_ms", "window", "code"),
         [
             (0, None, None),
-            (4_500, None, None),
-            (5_500, None, -1021),
+            (2_500, None, None),
+            (5_001, None, -1021),
             (5_500, "60000", None),
             (500, "200", -1021),
             (100, "2000.5", None),
             (-500, None, None),
-            (-1_500, None, -1021),
+            (-3_500, None, -1021),
             (0, "60001", -1131),
             (0, "soon", -1100),
         ],
@@ -147,16 +148,16 @@ class TestFaults:
 
     def test_a_late_request_is_too_late(self, spot: SpotClient) -> None:
         self.tell(spot, inject="late_request", path="/api/v3/order", ms=300)
-        reply = spot.limit("BUY", "59000", newClientOrderId="late", recvWindow="200")
+        reply = spot.limit("BUY", "59000", newClientOrderId="late", recvWindow="250")
         assert reply.refusal[0] == -1021
         assert spot.order(origClientOrderId="late").refusal[0] == -2013
 
     def test_a_slow_engine_looks_at_the_timestamp_again(self, spot: SpotClient) -> None:
-        self.tell(spot, inject="slow_engine", path="/api/v3/order", ms=300, count=2)
-        reply = spot.limit("BUY", "59000", newClientOrderId="slow", recvWindow="200")
+        self.tell(spot, inject="slow_engine", path="/api/v3/order", ms=1_500, count=2)
+        reply = spot.limit("BUY", "59000", newClientOrderId="slow", recvWindow="1200")
         assert (reply.status, reply.refusal[0]) == (400, -1021)
         # A read goes to no engine.
-        asked = spot.order(origClientOrderId="slow", recvWindow="200")
+        asked = spot.order(origClientOrderId="slow", recvWindow="1200")
         assert asked.refusal[0] == -2013
 
     def test_a_stale_read_does_not_know_yet(self, spot: SpotClient) -> None:
@@ -175,18 +176,19 @@ class TestFaults:
         assert reply.headers["retry-after"] == "2"
         assert spot.public("/api/v3/ping").status == 200
         refused = spot.twin.account()["requests_in_ban"]
-        self.tell(spot, inject="banned", ms=400)
+        self.tell(spot, inject="banned", ms=2_000)
         assert [spot.public("/api/v3/ping").status for _ in range(3)] == [418] * 3
         assert spot.twin.account()["requests_in_ban"] == refused + 2
-        spot.twin.do(spot.twin.world.clock.sleep_until(now_ms() + 450))
+        spot.twin.do(spot.twin.world.clock.sleep_until(now_ms() + 2_050))
         assert spot.public("/api/v3/ping").status == 200
 
     def test_a_skewed_clock_is_told_by_the_venue(self, spot: SpotClient) -> None:
         world = spot.twin.world
         world.faults.drift_to(2_000, now_ms(), at_once=True)
         try:
+            before_ms = now_ms()
             served = spot.public("/api/v3/time").body["serverTime"]
-            assert 1_900 < served - now_ms() < 2_100
+            assert before_ms <= served - 2_000 <= now_ms()
             late = spot.signed("GET", ACCOUNT, recvWindow="1000")
             assert late.refusal[0] == -1021
         finally:
@@ -198,16 +200,17 @@ class TestLimitsOverHttp:
         with running_twin(symbols=("BTCUSDT",)) as twin:
             spot = SpotClient(twin)
             twin.price("BTCUSDT", "60000")
+            wait_for_room(10, 5)
             first = spot.public("/api/v3/exchangeInfo")
             assert first.headers["x-mbx-used-weight-1m"] == "20"
             placed = spot.limit("BUY", "59000")
             # A placement that succeeds costs no weight and counts as one order.
-            assert placed.headers["x-mbx-used-weight-1m"] in ("20", "0")
+            assert placed.headers["x-mbx-used-weight-1m"] == "20"
             assert placed.headers["x-mbx-order-count-10s"] == "1"
             assert placed.headers["x-mbx-order-count-1d"] == "1"
             refused = spot.limit("BUY", "59000.001")
             assert "x-mbx-order-count-10s" not in refused.headers
-            assert int(refused.headers["x-mbx-used-weight-1m"]) in (21, 1)
+            assert refused.headers["x-mbx-used-weight-1m"] == "21"
             counts = spot.signed("GET", "/api/v3/rateLimit/order").body
             assert [row["count"] for row in counts] == [1, 1]
             spot.signed("DELETE", "/api/v3/openOrders", symbol="BTCUSDT")

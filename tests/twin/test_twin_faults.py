@@ -17,6 +17,8 @@ from gridlab.errors import Conflict
 from gridlab.testing.twin import running_twin
 
 ORDER = "/fapi/v1/order"
+#: For how long the storm's orders are fresh; a busy machine needs a part of it to send them.
+WINDOW_MS = 1_000
 ABSENT = (-2013, "Order does not exist.")
 
 
@@ -51,7 +53,7 @@ def limit(venue: FuturesClient, client_id: str, **more: Any) -> Reply:
 
 def until(condition: Callable[[], object]) -> None:
     """Ask until it holds; a twin in another thread needs a moment."""
-    end_s = monotonic_s() + 10
+    end_s = monotonic_s() + 30
     while not condition():
         assert monotonic_s() < end_s, "it never came true"
 
@@ -97,7 +99,7 @@ class TestLate:
     def test_one_that_travels_shorter_than_its_window_is_carried_out(self, venue):
         inject(venue, "late_request", ms=150, path=ORDER, method="POST")
         start_s = monotonic_s()
-        assert limit(venue, "late-2", recvWindow=2_000).status == 200
+        assert limit(venue, "late-2", recvWindow=20_000).status == 200
         assert monotonic_s() - start_s >= 0.15
 
     def test_a_clock_that_leaps_back_does_not_lengthen_the_window(self, venue):
@@ -116,8 +118,8 @@ class TestLate:
 
     def test_a_slow_engine_carries_out_after_the_door(self, venue):
         other = venue.another()
-        inject(venue, "slow_engine", ms=400, path=ORDER, method="POST")
-        sender = threading.Thread(target=lambda: limit(other, "slow-1", recvWindow=2_000))
+        inject(venue, "slow_engine", ms=1_500, path=ORDER, method="POST")
+        sender = threading.Thread(target=lambda: limit(other, "slow-1", recvWindow=20_000))
         sender.start()
         until(lambda: injected(venue, "slow_engine"))
         assert found(venue, "slow-1").refusal == ABSENT
@@ -125,8 +127,8 @@ class TestLate:
         assert found(venue, "slow-1").body["status"] == "NEW"
 
     def test_a_slow_engine_looks_at_the_timestamp_again(self, venue):
-        inject(venue, "slow_engine", ms=400, path=ORDER, method="POST")
-        reply = limit(venue, "slow-3", recvWindow=200)
+        inject(venue, "slow_engine", ms=1_500, path=ORDER, method="POST")
+        reply = limit(venue, "slow-3", recvWindow=1_200)
         assert (reply.status, reply.refusal) == (
             400,
             (-5028, "Timestamp for this request is outside of the ME recvWindow."),
@@ -135,7 +137,7 @@ class TestLate:
 
     def test_a_late_reply_comes_after_the_order_is_there(self, venue):
         other = venue.another()
-        inject(venue, "late_reply", ms=500, path=ORDER, method="POST")
+        inject(venue, "late_reply", ms=2_000, path=ORDER, method="POST")
         sender = threading.Thread(target=lambda: limit(other, "slow-2"))
         sender.start()
         until(lambda: found(venue, "slow-2").status == 200)
@@ -181,10 +183,10 @@ class TestStale:
     def test_lists_trades_and_wallet_are_as_they_were(self, venue):
         wallet = venue.signed("GET", "/fapi/v3/account").body["totalWalletBalance"]
         limit(venue, "stale-2")
-        time.sleep(0.15)
+        time.sleep(2.05)  # what follows must not take so long, on no machine
         number = venue.order("BUY", "0.010").body["orderId"]
         venue.delete("order", symbol="BTCUSDT", origClientOrderId="stale-2")
-        inject(venue, "stale_read", count=6, ms=100)
+        inject(venue, "stale_read", count=6, ms=2_000)
         assert [row["clientOrderId"] for row in venue.get("openOrders").body] == ["stale-2"]
         assert found(venue, "stale-2").body["status"] == "NEW"
         numbers = [row["orderId"] for row in venue.get("allOrders", symbol="BTCUSDT").body]
@@ -226,7 +228,7 @@ class TestRefusals:
 
     def test_a_ban_refuses_everything_until_it_ends(self, venue):
         counted = venue.control("/account")["requests_in_ban"]
-        inject(venue, "banned", ms=600, path=ORDER)
+        inject(venue, "banned", ms=2_000, path=ORDER)
         reply = limit(venue, "ban-1")
         assert (reply.status, reply.body["code"]) == (418, -1003)
         assert "IP banned until" in reply.body["msg"]
@@ -279,7 +281,7 @@ class TestRefusals:
         assert found(venue, "throttle-1").refusal == ABSENT
 
     def test_maintenance_refuses_all_and_ends(self, venue):
-        inject(venue, "maintenance", ms=400)
+        inject(venue, "maintenance", ms=2_000)
         assert limit(venue, "works-1").refusal == (-1016, "This service is no longer available.")
         assert venue.public("/fapi/v1/time").status == 503
         assert venue.public("/api/v3/time").status == 503
@@ -339,7 +341,9 @@ class TestTheVenuesOwnDoings:
             return venue.public("/fapi/v1/time").body["serverTime"] - SystemClock().now_ms()
 
         inject(venue, "clock_skew", ms=7_000)
-        assert 6_900 < offset_ms() <= 7_000
+        before_ms = SystemClock().now_ms()
+        assert venue.public("/fapi/v1/time").body["serverTime"] - before_ms - 7_000 >= 0
+        assert offset_ms() <= 7_000
         reply = venue.get("openOrders")
         assert reply.refusal[0] == -1021
         now_ms = SystemClock().now_ms() + 7_000
@@ -393,7 +397,7 @@ class TestPromise:
             "engine_limit_ms": 500,
             "lost_request": 0.2,
             "lost_reply": 0.2,
-            "late_request": rate | {"max_ms": 400},
+            "late_request": rate | {"max_ms": 1_600},
             "slow_engine": rate,
             "stale_read": rate,
             "unknown_503": 0.2,
@@ -403,7 +407,7 @@ class TestPromise:
 
         def send(number: int) -> None:
             try:
-                limit(venue.another(), f"storm-{number}", recvWindow=250)
+                limit(venue.another(), f"storm-{number}", recvWindow=WINDOW_MS)
             except httpx.TransportError:
                 return
 
@@ -413,7 +417,7 @@ class TestPromise:
         last_ms = SystemClock().now_ms()
         for sender in senders:
             sender.join()
-        while SystemClock().now_ms() <= last_ms + 250 + 500:
+        while SystemClock().now_ms() <= last_ms + WINDOW_MS + 500:
             time.sleep(0.02)
         truth = {row["client_id"] for row in venue.control("/account")["futures"]["open_orders"]}
         assert 0 < len(truth) < 60

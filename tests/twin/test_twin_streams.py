@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from socket_stage import KEY, Stage, on_stage
+from socket_stage import KEY, Stage, on_stage, until
 
 from gridlab.domain.market import Market
 
@@ -245,9 +245,7 @@ def test_listeners_are_forgotten_with_their_connection() -> None:
             await asyncio.sleep(0.05)
             assert set(hub.names) == {"btcusdt@ticker", "btcusdt@depth@100ms"}
             assert stage.world.sockets.count == 1
-        await asyncio.sleep(0.1)
-        assert hub.names == ()
-        assert stage.world.sockets.count == 0
+        await until(lambda: hub.names == () and stage.world.sockets.count == 0)
 
     on_stage(play)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from socket_stage import KEY, SECRET, Stage, on_stage
+from socket_stage import KEY, SECRET, Stage, on_stage, until
+from waiting import wait_for_room
 
 from gridlab.domain.market import Market
 from gridlab.twin.signing import hmac_hex
@@ -244,6 +245,7 @@ def test_rate_limits_are_shown_unless_they_are_hidden() -> None:
 
 def test_connecting_and_asking_cost_weight() -> None:
     async def play(stage: Stage) -> None:
+        wait_for_room(60, 10)
         async with stage.api(SPOT) as client:
             first = await client.ask("ping")
             assert first["rateLimits"][0]["count"] == 3, "2 for connecting, 1 for the ping"
@@ -374,8 +376,7 @@ def test_a_subscription_dies_with_its_connection() -> None:
             await stage.world.sockets.disconnect_all()
             with pytest.raises(ConnectionError):
                 await client.receive()
-        await asyncio.sleep(0.05)
-        assert not stage.sockets[SPOT].account.has_listeners
+        await until(lambda: not stage.sockets[SPOT].account.has_listeners)
 
     on_stage(play)
 

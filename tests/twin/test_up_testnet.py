@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_port
 from waiting import wait_for
 
 from gridlab.app.audit import audit_journal
@@ -29,12 +29,6 @@ from gridlab.domain.snapshot import Mode
 SPOT = {"initial_levels": 6, "spacing_perc": 0.5, "market_type": "spot"}
 FUTURES = {"initial_levels": 6, "spacing_perc": 0.5, "market_type": "futures"}
 FUNDS = {"USDT": Decimal(50_000), "BTC": Decimal(1)}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def ask(url: str, body: Any = None) -> Any:
@@ -98,7 +92,7 @@ class Up:
     def end(self, number: signal.Signals) -> str:
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.communicate(timeout=30)[0]
+        return self.process.communicate(timeout=90)[0]
 
     def get(self, path: str) -> Any:
         return ask(f"http://127.0.0.1:{self.port}{path}")
@@ -129,7 +123,7 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twin]:
     assert process.stdout is not None
     yield Twin(process, process.stdout.readline())
     process.terminate()
-    process.communicate(timeout=15)
+    process.communicate(timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +226,7 @@ def _fills_are_seen(up: Up, twin: Twin) -> None:
     _moved(twin, "spot", "BTCUSDT", "0.993", "1.004")
     _moved(twin, "fut", "ETHUSDT", "0.993", "1.004")
     for symbol, count in before.items():
-        wait_for(lambda s=symbol, c=count: up.bots()[s]["total_trades"] >= c + 2, "fills", 10)
+        wait_for(lambda s=symbol, c=count: up.bots()[s]["total_trades"] >= c + 2, "fills")
     wait_for(lambda: up.bots()["BTCUSDT"]["grid_profit"] > 0, "a pair on spot")
     wait_for(lambda: up.bots()["ETHUSDT"]["grid_profit"] > 0, "a pair on futures")
     _every_slot_is_filled(up)
@@ -252,7 +246,7 @@ def _a_second_owner_is_refused(twin: Twin, endpoints: Path, home: Path, tmp_path
         [sys.executable, "-m", "gridlab", *words],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         env=environment(home),
         check=False,
     )

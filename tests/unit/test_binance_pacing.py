@@ -70,13 +70,14 @@ def test_half_of_the_round_trip_is_taken_off() -> None:
 
         async def slow() -> int:
             before_ms = clock.now_ms()
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.3)
             middle_ms = (before_ms + clock.now_ms()) // 2
             await asyncio.sleep(0)
             return middle_ms + 5_000
 
         server = ServerClock(slow, clock)
-        assert abs(await server.measure() - 5_000) < 15
+        # 150 where the way is not halved; a busy machine may keep one of the answers waiting.
+        assert abs(await server.measure() - 5_000) < 100
 
     run(work)
 
@@ -85,10 +86,10 @@ def test_an_offset_that_can_be_wrong_by_more_than_a_second_is_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def work() -> None:
-        monkeypatch.setattr(clock_offset, "TOLERANCE_MS", 10)
+        monkeypatch.setattr(clock_offset, "TOLERANCE_MS", 200)
         clock = ManualClock(NOW_MS)
         ask = Asked(clock, 5)
-        ask.takes_s = 0.03
+        ask.takes_s = 0.41
         server = ServerClock(ask, clock)
         with pytest.raises(ExchangeUnavailable, match="give or take"):
             await server.ready()

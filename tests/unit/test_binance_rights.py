@@ -71,6 +71,7 @@ def test_a_public_transport_can_neither_sign_nor_order() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)  # without a cache it reads everything
 def test_the_type_checker_sees_an_order_without_the_right(tmp_path: Path) -> None:
     head = (
         "from gridlab.clock import SystemClock\n"

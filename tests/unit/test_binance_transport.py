@@ -20,6 +20,7 @@ from scripted_venue import (
     run,
     signed,
 )
+from waiting import wait_for_room
 
 from gridlab.clock import SystemClock
 from gridlab.domain.market import Market
@@ -142,7 +143,7 @@ def test_websocket_params_carry_the_venues_time() -> None:
     async def work(venue: ScriptedVenue, spot: BinanceSpot) -> None:
         venue.clock_ahead_ms = 90_000
         found = await spot.transport.signed_ws_params(Market.SPOT, {})
-        assert abs(found["timestamp"] - SystemClock().now_ms() - 90_000) < 500
+        assert abs(found["timestamp"] - SystemClock().now_ms() - 90_000) < 2_000
         texts = {name: str(value) for name, value in found.items() if name != "signature"}
         assert found["signature"] == sign_ws(texts, SECRET)
 
@@ -177,7 +178,7 @@ def test_what_decides_nothing_is_unknown_and_sent_once(told: Told) -> None:
         assert len(venue.of(PLACE)) == 1
         assert isinstance(await spot.cancel("BTCUSDT", "gl-a1-0-1-0"), Unknown)
 
-    run(work, timeout_s=0.5)
+    run(work, timeout_s=1.5)
 
 
 def test_a_redirect_carries_nothing_to_another_host() -> None:
@@ -202,9 +203,9 @@ def test_no_answer_in_time_is_unknown() -> None:
         venue.tell(PLACE, Told(order_answer("gl-a1-0-1-0"), delay_s=5))
         outcome = await spot.place(request())
         assert isinstance(outcome, Unknown)
-        assert "0.2 s" in outcome.reason
+        assert "within 1 s" in outcome.reason
 
-    run(work, timeout_s=0.2)
+    run(work, timeout_s=1.0)
 
 
 def test_nobody_there_is_unknown_for_changes_and_unavailable_for_reads() -> None:
@@ -415,6 +416,7 @@ def test_counts_of_the_headers_are_taken_over() -> None:
         headers = {"x-mbx-used-weight-1m": "4700", "X-MBX-ORDER-COUNT-10S": "79",
                    "X-MBX-ORDER-COUNT-1D": "12"}  # fmt: skip
         venue.tell(PLACE, Told(order_answer("gl-a1-0-1-0"), headers=headers))
+        wait_for_room(60, 5)
         await spot.place(request())
         weight = spot.transport.weight(Market.SPOT)
         assert 4700 <= weight.used <= 4710
@@ -423,7 +425,7 @@ def test_counts_of_the_headers_are_taken_over() -> None:
         await spot.place(request())
         taken_ms = SystemClock().now_ms() - begun_ms
         window_ms = 10_000 - begun_ms % 10_000
-        assert taken_ms < 2_000 or taken_ms <= window_ms + 500
+        assert taken_ms < 2_000 or taken_ms <= window_ms + 3_000
 
     run(work)
 

@@ -188,12 +188,11 @@ def test_an_answer_that_is_no_json_is_named_by_its_request(server: Recorder) -> 
 
 
 def test_no_engine_says_that_nothing_was_sent_and_what_to_do() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with Client(f"http://127.0.0.1:{port}") as client:
-        with pytest.raises(ExchangeUnavailable, match=r"nothing was sent.*gridlab up"):
-            client.start_grid("BTCUSDT", initial_levels=10, spacing_perc=0.5)
+    with socket.socket() as taken:  # bound, not listening: nobody else gets this port
+        taken.bind(("127.0.0.1", 0))
+        with Client(f"http://127.0.0.1:{taken.getsockname()[1]}") as client:
+            with pytest.raises(ExchangeUnavailable, match=r"nothing was sent.*gridlab up"):
+                client.start_grid("BTCUSDT", initial_levels=10, spacing_perc=0.5)
 
 
 def test_a_lost_answer_to_a_change_says_that_the_request_left() -> None:

@@ -127,7 +127,7 @@ def test_what_ended_while_older_pages_were_read_is_counted(server: KlinesServer)
         found = await reading
         assert found.age_ms == 7_000 and found.is_stale
 
-    server.delay_s = 0.05
+    server.delay_s = 0.5
     asyncio.run(with_agent(server, use))
 
 

