@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from gridlab.agents.restraint import Restraint
 from gridlab.domain.commands import CancelOrder, Command
-from gridlab.domain.events import Event, FundingPaid, OrderFilled
+from gridlab.domain.events import Event, FundingPaid, OrderFilled, StopPolicy, StopRequested
 from gridlab.domain.market import Instrument, Market
 from gridlab.domain.snapshot import Recovery
 from gridlab.errors import BugError, ExchangeUnavailable, InvalidInput, NotFound, VenueAway
@@ -25,6 +25,8 @@ class Bot:
         market: where the grid trades, and so which venue its requests go to.
         halted: why the shell stopped driving it; else empty. A halt is not journalled: what caused
             it is still there after a restart, or is found no more, and then the bot goes on.
+        may_end: whether a halted bot may still be stopped with what it holds kept: its books are
+            sound, it is the account that is not what they assume.
         watermark: trades up to this id are known to be booked; reads ask for later ones.
         funding_ms: funding up to this moment is known to be booked.
         funding_read_ms: when funding was last asked for.
@@ -47,6 +49,7 @@ class Bot:
         self.market = market
         self.grid = Grid(audit=audit)
         self.halted = ""
+        self.may_end = False
         self.watermark = -1
         self.funding_ms = -1
         self.funding_read_ms = -1
@@ -74,6 +77,11 @@ class Bot:
         return self.grid.phase is Phase.STOPPING
 
     @property
+    def only_cancels(self) -> bool:
+        """Whether it is being stopped and keeps what it holds, whatever the account is like."""
+        return self.is_stopping and self.grid.policy is StopPolicy.KEEP
+
+    @property
     def is_driven(self) -> bool:
         """Whether events still go to the grid."""
         return not self.halted
@@ -81,11 +89,16 @@ class Bot:
     def live(self) -> Iterator[Order]:
         return self.grid.live_orders()
 
-    def halt(self, words: str) -> None:
+    def halt(self, words: str, *, may_end: bool = False) -> None:
         """Stop driving the bot: nothing more is booked or sent; its orders stay at the venue."""
         if not self.halted:
-            self.halted = words
+            self.halted, self.may_end = words, may_end
             log.critical("bot %s on %s is halted: %s", self.run, self.symbol, words)
+
+    def let_end(self, event: Event) -> None:
+        """Drive a halted bot again for its end, if `event` asks for one that it may have."""
+        if self.may_end and isinstance(event, StopRequested) and event.policy is StopPolicy.KEEP:
+            self.halted, self.may_end = "", False
 
     @contextmanager
     def halting_if_unlisted(self) -> Iterator[None]:

@@ -40,8 +40,10 @@ FUNDING_LATE_MS = 60_000
 #: Funding may be charged on a position that was opened so long after it was due.
 #: Source: Binance, introduction to funding rates: a deviation of 15 seconds.
 FUNDING_DEVIATION_MS = 15_000
-#: Equal readings of a position that is too small before it is believed.
+#: Equal readings of a position that is too small before it is believed, and how far apart they
+#: are at least: comparisons after a start or a gap come within milliseconds of each other.
 READINGS = 3
+READINGS_APART_MS = 5_000
 
 
 @runtime_checkable
@@ -94,7 +96,7 @@ class Reconciler:
         self._clock = clock
         self.foreign: dict[tuple[Market, str], tuple[OrderReport, ...]] = {}
         self._ghosts: dict[tuple[Market, str], frozenset[str]] = {}
-        self._shortfalls: dict[str, tuple[tuple[Decimal, int], int]] = {}
+        self._shortfalls: dict[str, tuple[tuple[Decimal, int], int, int]] = {}
         self._unknown_since_ms: dict[str, dict[str, int]] = {}
 
     async def compare(self, bot: Bot, venue: Exchange, known: Callable[[], frozenset[str]]) -> None:
@@ -215,20 +217,24 @@ class Reconciler:
     async def check_account(self, bot: Bot, venue: Exchange) -> Position | None:
         """The position of a futures bot; its settings are asserted and its funding is booked.
 
-        The grid is told the position too. None on spot, and for a bot that halts here.
+        The grid is told the position too. None on spot, for a bot that halts here, and for one
+        that only cancels any more.
 
         Raises:
             ExchangeUnavailable: the venue could not be read.
         """
         if bot.market is not Market.FUTURES or not isinstance(venue, FuturesExchange):
             return None
-        if not bot.is_over and (words := await venue.mismatch(bot.symbol)):
-            bot.halt(words)
+        needs_settings = not bot.is_over and not bot.only_cancels
+        if needs_settings and (words := await venue.mismatch(bot.symbol)):
+            bot.halt(words, may_end=True)
             return None
         now_ms = self._clock.now_ms()
         if bot.is_over or now_ms >= bot.funding_read_ms + FUNDING_EVERY_MS:
             await self._book_funding(bot, venue)
             bot.funding_read_ms = now_ms
+        if bot.only_cancels:
+            return None  # nothing depends on it, and in hedge mode there is no net one to read
         position = await venue.position(bot.symbol)
         if not bot.is_over:
             self._post(bot.run, PositionReported(self._clock.now_ms(), position))
@@ -261,8 +267,8 @@ class Reconciler:
         """Halt a bot whose position is smaller than its books say, reading after reading.
 
         Fills may be on their way between two readings, so one proves nothing: the shortfall must be
-        the same `READINGS` times, while no trade is booked. A position that is larger is somebody
-        else's doing and is left alone.
+        the same `READINGS` times, some seconds apart, while no trade is booked. A position that is
+        larger is somebody else's doing and is left alone.
         """
         if position is None or bot.is_over:
             return
@@ -271,12 +277,18 @@ class Reconciler:
         if seen[0] <= ZERO:
             self._shortfalls.pop(bot.run, None)
             return
-        before, count = self._shortfalls.get(bot.run, (seen, 0))
-        count = count + 1 if before == seen else 1
-        self._shortfalls[bot.run] = (seen, count)
+        now_ms = self._clock.now_ms()
+        before, count, read_ms = self._shortfalls.get(bot.run, (seen, 0, 0))
+        if before != seen:
+            count = 0
+        elif count and 0 <= now_ms - read_ms < READINGS_APART_MS:
+            return
+        count += 1
+        self._shortfalls[bot.run] = (seen, count, now_ms)
         if count >= READINGS:
             bot.halt(
                 f"the venue holds {text(position.quantity)} of {bot.symbol} and this grid's books "
                 f"hold {text(held)}: the position was closed in part by the venue (liquidation) or "
-                "by somebody else. Cancel the grid's orders at the venue and start a new grid"
+                "by somebody else. Stop the grid with the policy keep and start a new one",
+                may_end=True,
             )

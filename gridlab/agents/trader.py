@@ -165,14 +165,20 @@ class Trader:
 
         Raises:
             NotFound: no bot ever ran on `symbol`.
-            Conflict: it is already over, or halted.
+            Conflict: it is already over; or it is halted and may not be stopped, or not with this
+                policy.
         """
         bot = self.bot(symbol)
         if bot.is_over:
             raise Conflict(f"the bot on {symbol} (run {bot.run}) is already stopped")
-        if bot.halted:
+        if bot.halted and not bot.may_end:
             raise Conflict(
                 f"the bot on {symbol} is halted ({bot.halted}); cancel its orders at the venue"
+            )
+        if bot.halted and policy is not StopPolicy.KEEP:
+            raise Conflict(
+                f"the bot on {symbol} is halted ({bot.halted}); stop it with the policy keep, and "
+                "sell what is left by hand"
             )
         self.post(bot.run, StopRequested(self.clock.now_ms(), reason, policy))
         return bot
@@ -249,6 +255,7 @@ class Trader:
         while self._inbox:
             run, event = self._inbox.popleft()
             bot = self.bots[run]
+            bot.let_end(event)
             if bot.is_driven and bot.grid.is_news(event):
                 entries.append(Entry(run, event, bot.handle(event)))
         if entries:

@@ -259,6 +259,12 @@ _SENTENCES: Final[tuple[tuple[str, str], ...]] = (
         "o bot em {symbol} está travado ({reason}); cancele suas ordens na corretora",
     ),
     (
+        "the bot on {symbol} is halted ({reason}); stop it with the policy keep, and sell what is "
+        "left by hand",
+        "o bot em {symbol} está travado ({reason}); pare-o com a política keep e venda à mão o que "
+        "sobrar",
+    ),
+    (
         "no bot has run on {symbol}; start one with POST /api/grid/start",
         "nenhum bot foi executado em {symbol}; inicie um com POST /api/grid/start",
     ),

@@ -13,6 +13,7 @@ from gridlab.clock import ManualClock
 from gridlab.domain.events import FundingPaid, StopPolicy
 from gridlab.domain.market import Market
 from gridlab.domain.orders import OrderRequest, OrderType, Side
+from gridlab.errors import Conflict
 
 CLOCK = ManualClock(START_MS)
 SPEC = spec("AUSDT", market=Market.FUTURES)
@@ -249,6 +250,77 @@ def test_a_position_that_others_made_smaller_halts_the_bot_after_three_readings(
         assert bot.is_driven, "fills may be on their way"
         await read(desk)
         assert "closed in part" in bot.halted
+
+    play(story)
+
+
+async def close_by_hand(venue: Futures, quantity: str = "1") -> None:
+    """Somebody else sells of the position."""
+    theirs = OrderRequest(
+        "web_2", "AUSDT", Market.FUTURES, Side.SELL, OrderType.MARKET, Decimal(quantity)
+    )
+    await venue.place(theirs)
+
+
+def test_readings_within_a_moment_of_each_other_are_one() -> None:
+    """After a start or a gap, comparisons follow each other at once; a fill may be on its way."""
+
+    async def story(desk: Desk, venue: Futures) -> None:
+        await close_by_hand(venue)
+        for _ in range(5):
+            await desk.trader.reconcile()
+        assert desk.trader.bot("AUSDT").is_driven
+        await read(desk, 2)
+        assert desk.trader.bot("AUSDT").halted
+
+    play(story)
+
+
+@pytest.mark.parametrize("reason", ["position", "leverage"])
+def test_a_bot_that_the_account_halted_can_be_stopped_and_followed_by_another(reason: str) -> None:
+    async def story(desk: Desk, venue: Futures) -> None:
+        async def differs(symbol: str) -> str:
+            return "AUSDT has leverage 5, 1 is assumed"
+
+        was = venue.mismatch
+        bot = desk.trader.bot("AUSDT")
+        if reason == "position":
+            await close_by_hand(venue)
+        else:
+            venue.mismatch = differs  # type: ignore[method-assign]
+        await read(desk, 3)
+        assert bot.halted
+        venue.advance("AUSDT", Decimal("98.5"), desk.clock.now_ms())
+        await desk.settle()
+        missed = bot.grid.trade_count
+        with pytest.raises(Conflict, match="policy keep"):
+            desk.trader.stop_grid("AUSDT", "by hand", StopPolicy.SELL)
+        placed = len(venue.placed)
+        desk.trader.stop_grid("AUSDT", "by hand", StopPolicy.KEEP)
+        await desk.settle()
+        await read(desk, 3)
+        assert bot.is_over and not bot.halted and len(venue.placed) == placed
+        assert bot.grid.trade_count > missed, "what traded while it was halted is booked"
+        assert not await venue.open_orders("AUSDT")
+        venue.mismatch = was  # type: ignore[method-assign]
+        desk.trader.start_grid(SPEC, await venue.instrument("AUSDT"), Decimal(100))
+        await desk.settle()
+        assert len(desk.trader.bots) == 2
+        await desk.end()
+        again = Desk(venue, journal=desk.journal)
+        await again.start()
+        first, second = again.trader.bots.values()
+        assert first.is_over and second.is_driven and not second.is_over
+        await again.end()
+
+    play(story)
+
+
+def test_a_bot_whose_books_are_contradicted_cannot_be_stopped() -> None:
+    async def story(desk: Desk, venue: Futures) -> None:
+        desk.trader.bot("AUSDT").halt("the venue contradicts itself")
+        with pytest.raises(Conflict, match="cancel its orders at the venue"):
+            desk.trader.stop_grid("AUSDT", "by hand", StopPolicy.KEEP)
 
     play(story)
 
