@@ -14,12 +14,12 @@ def kill_all(trader: Trader, reason: str) -> tuple[Bot, ...]:
     """Ask every bot that is not over to stop; the bots that this concerns, halted ones too.
 
     From the trader's next turn on, no grid answers anything with a new order, except for the final
-    sale of one that was told to sell before. Halted bots take no event; their orders rest at the
-    venue.
+    sale of one that was told to sell before. Bots that are halted because their books contradict
+    the venue take no event; their orders rest at the venue. Those whose account differs stop too.
     """
     found = tuple(bot for bot in trader.bots.values() if not bot.is_over)
     for bot in found:
-        if bot.is_driven and not bot.is_stopping:
+        if (bot.is_driven or bot.may_end) and not bot.is_stopping:
             words = f"kill switch: {reason}"
             trader.post(bot.run, StopRequested(trader.clock.now_ms(), words, KILL_POLICY))
     return found

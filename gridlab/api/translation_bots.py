@@ -115,11 +115,11 @@ _BOTS: Final = (
     ),
     (
         "the venue holds {quantity} of {symbol} and this grid's books hold {held}: the position "
-        "was closed in part by the venue (liquidation) or by somebody else. Cancel the grid's "
-        "orders at the venue and start a new grid",
+        "was closed in part by the venue (liquidation) or by somebody else. Stop the grid "
+        "with the policy keep and start a new one",
         "a corretora tem {quantity} de {symbol} e os registros deste grid têm {held}: a posição "
-        "foi fechada em parte pela corretora (liquidação) ou por outra pessoa. Cancele as ordens "
-        "do grid na corretora e inicie um grid novo",
+        "foi fechada em parte pela corretora (liquidação) ou por outra pessoa. Pare o grid com a "
+        "política keep e inicie um novo",
     ),
     (
         "this engine has no account on {market}; start GridLab with one, or cancel the bot's "

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 from test_trader import START_MS, Desk, Futures, Memory, spec
 
+from gridlab.agents.stopping import kill_all
 from gridlab.clock import ManualClock
 from gridlab.domain.events import FundingPaid, StopPolicy
 from gridlab.domain.market import Market
@@ -316,11 +317,29 @@ def test_a_bot_that_the_account_halted_can_be_stopped_and_followed_by_another(re
     play(story)
 
 
+def test_the_kill_switch_cancels_the_orders_of_a_bot_that_the_account_halted() -> None:
+    async def story(desk: Desk, venue: Futures) -> None:
+        bot = desk.trader.bot("AUSDT")
+        await close_by_hand(venue)
+        await read(desk, 3)
+        assert bot.halted and await venue.open_orders("AUSDT")
+        assert kill_all(desk.trader, "enough") == (bot,)
+        await desk.settle()
+        await read(desk, 2)
+        assert bot.is_over and not await venue.open_orders("AUSDT")
+
+    play(story)
+
+
 def test_a_bot_whose_books_are_contradicted_cannot_be_stopped() -> None:
     async def story(desk: Desk, venue: Futures) -> None:
-        desk.trader.bot("AUSDT").halt("the venue contradicts itself")
+        bot = desk.trader.bot("AUSDT")
+        bot.halt("the venue contradicts itself")
         with pytest.raises(Conflict, match="cancel its orders at the venue"):
             desk.trader.stop_grid("AUSDT", "by hand", StopPolicy.KEEP)
+        assert kill_all(desk.trader, "enough") == (bot,)
+        await desk.settle()
+        assert bot.halted and not bot.is_stopping
 
     play(story)
 
