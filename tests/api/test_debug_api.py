@@ -28,14 +28,12 @@ def keyed(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[GridLab]:
     """A lab whose configuration holds secrets."""
-    environment = pytest.MonkeyPatch()
-    environment.setenv("BINANCE_API_KEY", CANARY + "K")
-    environment.setenv("BINANCE_API_SECRET", CANARY + "S")
-    try:
-        with GridLab(tmp_path_factory.mktemp("keyed"), config=load_config(None)) as lab:
-            yield lab
-    finally:
-        environment.undo()
+    with pytest.MonkeyPatch.context() as environment:  # of this configuration alone
+        environment.setenv("BINANCE_API_KEY", CANARY + "K")
+        environment.setenv("BINANCE_API_SECRET", CANARY + "S")
+        config = load_config(None)
+    with GridLab(tmp_path_factory.mktemp("keyed"), config=config) as lab:
+        yield lab
 
 
 @pytest.fixture

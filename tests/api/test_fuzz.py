@@ -82,10 +82,13 @@ NOISE = st.fixed_dictionaries(
     },
 )
 sent: list[int] = []
+#: Operations whose requests are among these.
+asked: set[str] = set()
 
 
 @pytest.mark.parametrize("name", operations())
 def test_operation(app: Flask, name: str) -> None:
+    asked.add(name)
     operation = schema_of(app).find_operation_by_id(name)
     can_be_wrong = bool(operation.body or operation.query or operation.path_parameters)
     fitting = min(EXAMPLES // 2 if can_be_wrong else EXAMPLES, HEAVY.get(name, EXAMPLES))
@@ -137,8 +140,8 @@ def add_noise(case: schemathesis.Case, noise: dict[str, Any]) -> None:
 
 def test_two_thousand_requests_were_sent(app: Flask) -> None:
     """The last of this module: what was really sent, and that it was a mixture."""
-    if os.environ.get("PYTEST_XDIST_WORKER") and not sent:
-        pytest.skip("another worker sent the requests")
+    if len(asked) < len(operations()):
+        pytest.skip("not every operation was asked in this process")
     assert len(sent) >= 2000
     assert sum(status < 300 for status in sent) > len(sent) / 10
     assert sum(status == 400 for status in sent) > len(sent) / 10

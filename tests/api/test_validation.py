@@ -293,7 +293,7 @@ PLAUSIBLE = st.fixed_dictionaries(
         "quantity": st.floats(1e-12, 1e6),
     },
 )
-QUIET = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUIET = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 
 def assert_plain(reply: Any) -> None:

@@ -83,7 +83,7 @@ DENSE = space(
     max_examples=CASES,
     derandomize=ARE_USUAL,
     deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 @example(DENSE, 3, 12, FillRule.TOUCH)
 @given(spaces(), st.integers(0, 190), st.integers(1, 12), st.sampled_from(FillRule))

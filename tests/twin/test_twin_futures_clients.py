@@ -97,6 +97,7 @@ class TestSync:
         assert client.futures_countdown_cancel_all(symbol=SYMBOL, countdownTime=0)
 
     def test_a_position_and_its_account(self, client):
+        client.futures_change_leverage(symbol=SYMBOL, leverage=20)
         client.futures_create_order(symbol=SYMBOL, side="BUY", type="MARKET", quantity="0.010")
         (row,) = client.futures_position_information(symbol=SYMBOL)
         assert row["positionAmt"] == "0.010"

@@ -28,13 +28,20 @@ distributed = pytest.importorskip("distributed", reason="Dask is not installed")
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
+def connected() -> Iterator[Client]:
     """Two processes on loopback."""
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
     ) as cluster:
         with distributed.Client(cluster) as found:
             yield found
+
+
+@pytest.fixture
+def client(connected: Client) -> Client:
+    """Of two workers, also after a test that killed one: the parts follow their number."""
+    connected.wait_for_workers(2, timeout=120)
+    return connected
 
 
 def test_a_cluster_gives_the_same_rows_in_the_same_order(client: Client) -> None:
