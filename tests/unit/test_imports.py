@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -77,5 +78,17 @@ def test_paper_trading_needs_no_extra(module: str) -> None:
     script = f"import sys; sys.modules.update(dict.fromkeys({sorted(OPTIONAL)!r})); import {module}"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_socks_proxy_in_the_environment_is_no_error() -> None:
+    """httpx needs a package of its own for one, and `ollama` makes a client as it is imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import httpx, ollama; httpx.Client(); httpx.AsyncClient()"],
+        env=os.environ | {"ALL_PROXY": "socks5://127.0.0.1:9"},
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
