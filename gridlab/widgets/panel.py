@@ -341,9 +341,10 @@ class BotPanel(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
 
     def _stop(self, symbol: str, policy: str) -> None:
         self.controls.say(f"Stopping {symbol}…")
-        # A venue confirms the end of each order later; the status beside this says when all have.
+        # A venue confirms each cancel later; the status beside this says when all have ended.
         self._act(
-            lambda: self.source.stop(symbol, policy), f"{symbol} stops; its orders are to end."
+            lambda: self.source.stop(symbol, policy),
+            f"{symbol} is stopping; its orders are cancelled.",
         )
 
     def _act(self, change: Callable[[], None], done: str) -> None:

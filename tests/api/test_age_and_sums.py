@@ -143,7 +143,7 @@ def test_a_bot_that_buys_its_first_stock_runs(
 
 
 def test_a_bots_price_is_the_one_its_profit_was_counted_at(
-    lab: GridLab, running: str, monkeypatch: pytest.MonkeyPatch
+    lab: GridLab, running: str, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The engine publishes between two looks of one request."""
     first = lab.snapshot
@@ -152,5 +152,8 @@ def test_a_bots_price_is_the_one_its_profit_was_counted_at(
     looks = iter([first])
     after = replace(first, sequence=first.sequence + 1, prices=moved)
     monkeypatch.setattr(GridLab, "snapshot", property(lambda self: next(looks, after)))
-    shape = GridStatus.of_bot(find_bot(lab, "BTCUSDT"), lab.snapshot, stamp_of(lab.snapshot), str)
+    with client.application.test_request_context():
+        shape = GridStatus.of_bot(
+            find_bot(lab, "BTCUSDT"), lab.snapshot, stamp_of(lab.snapshot), str
+        )
     assert shape.current_price == float(bot.price)

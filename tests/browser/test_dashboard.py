@@ -83,7 +83,7 @@ def test_stop_asks_preview_follows_the_form_and_start_needs_arming(
         assert client.executions()["total_active"] == 1
     page.click("button:has-text('Stop grid')")
     page.click("button:has-text('Yes, stop it')")
-    page.wait_for_selector(".gl-message.good:has-text('stopped')")
+    page.wait_for_selector(".gl-message.good:has-text('stopping')")
 
     levels = page.locator(".gl-form input[type=number]")
     levels.fill("12")
