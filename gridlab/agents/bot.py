@@ -95,10 +95,28 @@ class Bot:
             self.halted, self.may_end = words, may_end
             log.critical("bot %s on %s is halted: %s", self.run, self.symbol, words)
 
-    def let_end(self, event: Event) -> None:
-        """Drive a halted bot again for its end, if `event` asks for one that it may have."""
-        if self.may_end and isinstance(event, StopRequested) and event.policy is StopPolicy.KEEP:
-            self.halted, self.may_end = "", False
+    @property
+    def can_be_ended(self) -> bool:
+        """Whether it is halted and a stop with the policy keep may still end it.
+
+        One that was told to sell what it holds would go on to do so, and is left alone.
+        """
+        is_selling = self.grid.phase is Phase.EMPTYING or (
+            self.is_stopping and not self.only_cancels
+        )
+        return bool(self.halted) and self.may_end and not is_selling
+
+    def let_end(self, event: Event) -> bool:
+        """Drive a halted bot again for its end, if `event` asks for one that it may have.
+
+        What was answered while it was halted has passed it by.
+        """
+        if not isinstance(event, StopRequested) or event.policy is not StopPolicy.KEEP:
+            return False
+        if not self.can_be_ended:
+            return False
+        self.halted, self.may_end = "", False
+        return True
 
     @contextmanager
     def halting_if_unlisted(self) -> Iterator[None]:

@@ -227,7 +227,8 @@ class Reconciler:
             return None
         needs_settings = not bot.is_over and not bot.only_cancels
         if needs_settings and (words := await venue.mismatch(bot.symbol)):
-            bot.halt(words, may_end=True)
+            if not bot.only_cancels:  # it may have been told to stop while this was asked
+                bot.halt(words, may_end=True)
             return None
         now_ms = self._clock.now_ms()
         if bot.is_over or now_ms >= bot.funding_read_ms + FUNDING_EVERY_MS:
@@ -270,7 +271,7 @@ class Reconciler:
         the same `READINGS` times, some seconds apart, while no trade is booked. A position that is
         larger is somebody else's doing and is left alone.
         """
-        if position is None or bot.is_over:
+        if position is None or bot.is_over or bot.only_cancels:
             return
         held = bot.grid.ledger.base_held
         seen = (held - position.quantity, bot.grid.trade_count)

@@ -15,11 +15,12 @@ def kill_all(trader: Trader, reason: str) -> tuple[Bot, ...]:
 
     From the trader's next turn on, no grid answers anything with a new order, except for the final
     sale of one that was told to sell before. Bots that are halted because their books contradict
-    the venue take no event; their orders rest at the venue. Those whose account differs stop too.
+    the venue, or while they sell what they held, take no event; their orders rest at the venue.
+    Others that are halted, as their account differs, stop too.
     """
     found = tuple(bot for bot in trader.bots.values() if not bot.is_over)
     for bot in found:
-        if (bot.is_driven or bot.may_end) and not bot.is_stopping:
+        if bot.can_be_ended or (bot.is_driven and not bot.is_stopping):
             words = f"kill switch: {reason}"
             trader.post(bot.run, StopRequested(trader.clock.now_ms(), words, KILL_POLICY))
     return found

@@ -50,6 +50,7 @@ from gridlab.exchange.base import (
     Rejected,
     VenueEvent,
 )
+from gridlab.grid.lifecycle import OrderState
 from gridlab.store.journal import Entry
 
 log = logging.getLogger(__name__)
@@ -107,6 +108,7 @@ class Trader:
         self._idle = asyncio.Event()
         self._idle.set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way: set[str] = set()
         self._reconciler = Reconciler(self.bots, self.post, self.on_venue_event, clock)
 
     # --- what the rest of the engine asks for -----------------------------------------------------
@@ -171,7 +173,7 @@ class Trader:
         bot = self.bot(symbol)
         if bot.is_over:
             raise Conflict(f"the bot on {symbol} (run {bot.run}) is already stopped")
-        if bot.halted and not bot.may_end:
+        if bot.halted and not bot.can_be_ended:
             raise Conflict(
                 f"the bot on {symbol} is halted ({bot.halted}); cancel its orders at the venue"
             )
@@ -255,7 +257,8 @@ class Trader:
         while self._inbox:
             run, event = self._inbox.popleft()
             bot = self.bots[run]
-            bot.let_end(event)
+            if bot.let_end(event):
+                self._look_up_missed(bot)
             if bot.is_driven and bot.grid.is_news(event):
                 entries.append(Entry(run, event, bot.handle(event)))
         if entries:
@@ -291,14 +294,17 @@ class Trader:
     def _dispatch(self, run: str, command: Command) -> None:
         self.commands_sent += 1
         if isinstance(command, PlaceOrder):
+            self._under_way.add(command.client_id)
             self._spawn(self._place(run, command.request))
         else:
             self._spawn(self._cancel(run, command))
 
     async def _place(self, run: str, request: OrderRequest) -> None:
         bot = self.bots[run]
+        self._under_way.add(request.client_id)
         outcome = await self._send(bot, request)
         self._digest(run, request.client_id, outcome)
+        self._under_way.discard(request.client_id)
         if _is_unknown(outcome):
             # Counted from here, because the request may have waited its turn before it left.
             await self._resolve(run, request.client_id, self.clock.now_ms())
@@ -427,6 +433,17 @@ class Trader:
         now_ms = self.clock.now_ms()
         self.post(run, OrderUnknown(now_ms, client_id, reason))
         self._spawn(self._resolve(run, client_id, now_ms))
+
+    def _look_up_missed(self, bot: Bot) -> None:
+        """Settle the orders of a bot that is driven again whose answers came while it was not.
+
+        One that is still under way brings its own answer, and may leave only now.
+        """
+        for order in tuple(bot.live()):
+            is_open = order.state in (OrderState.SUBMITTED, OrderState.UNKNOWN)
+            if is_open and order.client_id not in self._under_way:
+                self.doubt(bot.run, order.client_id, "its answer came while the bot was halted")
+        self.repeat_cancels(bot)
 
     def repeat_cancels(self, bot: Bot) -> None:
         """Send cancels again whose order has not ended; to cancel twice ends nothing twice."""

@@ -283,6 +283,11 @@ def test_reads_are_asked_again_and_never_seen_is_none() -> None:
         (Told(body=b"<html>bad gateway</html>", status=502), True),
         (Told({"code": -1016, "msg": "This service is no longer available."}, 503), True),
         (Told({"code": -1003, "msg": "Too much."}, 429, {"Retry-After": "60"}), True),
+        (
+            Told({"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}, 401),
+            True,
+        ),
+        (Told({"code": -1022, "msg": "Signature for this request is not valid."}, 400), True),
         (Told({"code": -1000, "msg": "x"}, 500), False),
         (Told({"code": -1100, "msg": "Illegal characters found in a parameter."}, 400), False),
         (Told([{"symbol": "BTCUSDT"}]), False),

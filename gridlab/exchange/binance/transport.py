@@ -67,6 +67,10 @@ class VenueRefused(ExchangeUnavailable):
         self.code = code
 
 
+class AllRefused(VenueRefused, VenueAway):
+    """A refusal that every other question would meet as well: of the keys, or of the clock."""
+
+
 class _Unsent(VenueAway):
     """A request never left: the address is silent, or the venue's time is not known."""
 
@@ -194,7 +198,8 @@ class PublicTransport:
         """The payload of a public request.
 
         Raises:
-            VenueRefused: the venue says that the request is wrong.
+            VenueRefused: the venue says that the request is wrong; every request of ours where it
+                is an `AllRefused`.
             VenueAway: no answer at all, or one that concerns whatever is asked.
             ExchangeUnavailable: no usable answer to this question.
         """
@@ -239,6 +244,8 @@ class PublicTransport:
             # 503 is the whole service's; without a code it is a word of what stands before it.
             is_away = answer.status == 503 or answer.code is None
             raise (VenueAway if is_away else ExchangeUnavailable)(f"{text}, try again later")
+        if reaction.action in (Action.STOP_ALL, Action.RESYNC_CLOCK):
+            raise AllRefused(text, answer.code)
         raise VenueRefused(text, answer.code)
 
     async def _exchange(
