@@ -90,6 +90,10 @@ _BOTS: Final = (
         "not sent, as another was refused: {reason}",
         "não enviada, pois outra foi recusada: {reason}",
     ),
+    (
+        "its answer came while the bot was halted",
+        "sua resposta chegou enquanto o bot estava travado",
+    ),
     ("the bot stopped before it was sent", "o bot parou antes que ela fosse enviada"),
     (
         "still unknown when the process ended",
