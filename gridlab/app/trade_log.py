@@ -60,7 +60,7 @@ class TradeLog:
         self._file = file
         self._clock = clock
         self._guard = threading.Lock()
-        self._written: tuple[TradeFile, int] | None = None
+        self._written: tuple[TradeFile, int] | None = None  # this and the next two: under the guard
         self._is_begun = False
         self._trouble = ""
         self.beat_ms = clock.now_ms()
@@ -72,19 +72,24 @@ class TradeLog:
                 await asyncio.sleep(EVERY_S)
                 await asyncio.to_thread(self._try_to_catch_up)
                 self.beat_ms = self._clock.now_ms()
-        finally:
-            self._try_to_catch_up()
+        except asyncio.CancelledError:
+            try:
+                self._try_to_catch_up()
+            except Exception:  # in the place of the cancellation, it would be taken for a break
+                log.exception("the trade log lacks its last lines; the next start writes them")
+            raise
 
     def _try_to_catch_up(self) -> None:
         """A full disk is no reason to stop: what is missing is written when there is room."""
-        try:
-            self.catch_up()
-        except (OSError, StorageError) as error:
-            if str(error) != self._trouble:
-                log.warning("the trade log is behind and will be tried again: %s", error)
-            self._trouble, self._written = str(error), None
-        else:
-            self._trouble = ""
+        with self._guard:  # a cancelled `run` does not wait for the thread that it had sent
+            try:
+                self._catch_up()
+            except (OSError, StorageError) as error:
+                if str(error) != self._trouble:
+                    log.warning("the trade log is behind and will be tried again: %s", error)
+                self._trouble = str(error)
+            else:
+                self._trouble = ""
 
     def catch_up(self) -> int:
         """Append every fill that the file lacks; how many.
@@ -94,20 +99,25 @@ class TradeLog:
             StorageError: the journal cannot be read.
         """
         with self._guard:
-            file = self._file()
-            return self._catch_up(file) if file.journal.exists() else 0
+            return self._catch_up()
 
-    def _catch_up(self, file: TradeFile) -> int:
+    def _catch_up(self) -> int:
+        file = self._file()
+        if not file.journal.exists():
+            return 0
         was_deleted = self._is_begun and not file.path.exists()
-        if self._written is None or self._written[0] != file or was_deleted:
-            self._written = (file, _last_seq(file, self._clock))
+        # Whatever breaks below leaves None: the file itself is asked then how far it goes.
+        written, self._written = self._written, None
+        if written is None or written[0] != file or was_deleted:
+            seq = _last_seq(file, self._clock)
+        else:
+            seq = written[1]
         count, has_more = 0, True
         while has_more:
-            page = fills_in(file.journal, None, self._written[1], PAGE)
+            page = fills_in(file.journal, None, seq, PAGE)
             _append(file.path, page.items)
-            self._written = (file, page.next_cursor)
-            count, has_more = count + len(page.items), page.has_more
-        self._is_begun = file.path.exists()
+            seq, count, has_more = page.next_cursor, count + len(page.items), page.has_more
+        self._written, self._is_begun = (file, seq), file.path.exists()
         return count
 
 

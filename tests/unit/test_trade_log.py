@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from waiting import wait_for
 
+from gridlab.agents.supervisor import Supervisor
 from gridlab.app import trade_log
 from gridlab.app.facade import GridLab
+from gridlab.app.record_verbs import fills_in
 from gridlab.app.trade_log import COLUMNS, TradeFile, TradeLog
 from gridlab.clock import SystemClock
 from gridlab.domain.events import OrderEnded, OrderFilled
 from gridlab.domain.orders import Side, Trade, VenueStatus
+from gridlab.domain.pages import Page
 from gridlab.errors import StorageError
 from gridlab.money import text
 from gridlab.store.journal import Entry, Journal
@@ -201,6 +206,89 @@ def test_what_the_disk_refuses_is_told_once_and_written_later(
     asyncio.run(asyncio.wait_for(in_turn(), 60))
     assert ids(file.path) == [1, 2]
     assert len([r for r in caplog.records if "trade log is behind" in r.message]) == 1
+
+
+def test_a_stop_goes_on_whatever_breaks_in_the_last_look(
+    file: TradeFile,
+    journal: Journal,
+    make: Callable[[], TradeLog],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(*_: object) -> None:
+        raise TypeError("nobody foresaw it")
+
+    journal.append([filled(1)])
+    monkeypatch.setattr(trade_log, "_append", broken)
+
+    async def stopped() -> None:
+        supervisor = Supervisor("trade_log", make().run, SystemClock())
+        work = asyncio.create_task(supervisor.run())
+        await asyncio.sleep(0.05)
+        work.cancel()
+        done, _ = await asyncio.wait([work], timeout=5)
+        assert done and work.cancelled()
+        assert supervisor.health(0).state == "stopped"
+
+    asyncio.run(stopped())
+    assert "nobody foresaw it" in caplog.text
+
+
+def test_a_look_that_fails_takes_nothing_from_the_next(
+    file: TradeFile,
+    journal: Journal,
+    make: Callable[[], TradeLog],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A cancelled `run` looks once more while the thread that it had sent still tells its error."""
+    journal.append([filled(1), filled(2)])
+    log, broken = make(), []
+    is_telling, may_go_on = threading.Event(), threading.Event()
+
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    def telling(*_: object) -> None:
+        is_telling.set()
+        may_go_on.wait(10)
+
+    class Between(Page[int, Trade]):
+        """A page between which and the next one the first look ends, if it is not kept out."""
+
+        @property
+        def has_more(self) -> bool:
+            may_go_on.set()
+            first.join(10)
+            return bool(self.items)
+
+        @has_more.setter
+        def has_more(self, _: bool) -> None: ...
+
+    def page_of(*given: Any) -> Page[int, Trade]:
+        page = fills_in(*given)
+        return Between(page.items, page.next_cursor, page.has_more)
+
+    def again() -> None:
+        try:
+            log._try_to_catch_up()
+        except Exception as error:
+            broken.append(error)
+
+    monkeypatch.setattr(trade_log.log, "warning", telling)
+    with monkeypatch.context() as patch:
+        patch.setattr(trade_log, "_append", full)
+        first = threading.Thread(target=log._try_to_catch_up)
+        first.start()
+        assert is_telling.wait(10)
+    monkeypatch.setattr(trade_log, "PAGE", 1)
+    monkeypatch.setattr(trade_log, "fills_in", page_of)
+    second = threading.Thread(target=again)
+    second.start()
+    second.join(0.5)
+    may_go_on.set()
+    second.join(10)
+    assert not broken
+    assert ids(file.path) == [1, 2]
 
 
 def test_a_journal_that_cannot_be_read_is_an_error(
