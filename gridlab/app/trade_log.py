@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import itertools
 import logging
 import threading
 from collections.abc import Callable
@@ -33,6 +34,8 @@ COLUMNS: Final = (
 EVERY_S: Final = 5.0
 #: Fills of one look into the journal; others may read between two.
 PAGE: Final = 500
+#: Pages that a stop still waits for; the next start writes the rest.
+LAST_PAGES: Final = 2
 #: Longer than any line.
 TAIL_BYTES: Final = 4096
 
@@ -63,16 +66,18 @@ class TradeLog:
         self._written: tuple[TradeFile, int] | None = None  # this and the next two: under the guard
         self._is_begun = False
         self._trouble = ""
+        self._is_stopping = False
         self.beat_ms = clock.now_ms()
 
     async def run(self) -> None:
-        """Write what is new, again and again, until it is cancelled, and once more then."""
+        """Write what is new, again and again, until it is cancelled, and the last of it then."""
         try:
             while True:
                 await asyncio.sleep(EVERY_S)
                 await asyncio.to_thread(self._try_to_catch_up)
                 self.beat_ms = self._clock.now_ms()
         except asyncio.CancelledError:
+            self._is_stopping = True
             try:
                 self._try_to_catch_up()
             except Exception:  # in the place of the cancellation, it would be taken for a break
@@ -92,7 +97,7 @@ class TradeLog:
                 self._trouble = ""
 
     def catch_up(self) -> int:
-        """Append every fill that the file lacks; how many.
+        """Append every fill that the file lacks; how many. A stop makes it leave a long rest.
 
         Raises:
             OSError: the file cannot be written.
@@ -112,11 +117,13 @@ class TradeLog:
             seq = _last_seq(file, self._clock)
         else:
             seq = written[1]
-        count, has_more = 0, True
-        while has_more:
+        count = 0
+        for pages in itertools.count(1):
             page = fills_in(file.journal, None, seq, PAGE)
             _append(file.path, page.items)
-            seq, count, has_more = page.next_cursor, count + len(page.items), page.has_more
+            seq, count = page.next_cursor, count + len(page.items)
+            if not page.has_more or (self._is_stopping and pages >= LAST_PAGES):
+                break
         self._written, self._is_begun = (file, seq), file.path.exists()
         return count
 

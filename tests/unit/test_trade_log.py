@@ -17,7 +17,7 @@ from gridlab.agents.supervisor import Supervisor
 from gridlab.app import trade_log
 from gridlab.app.facade import GridLab
 from gridlab.app.record_verbs import fills_in
-from gridlab.app.trade_log import COLUMNS, TradeFile, TradeLog
+from gridlab.app.trade_log import COLUMNS, LAST_PAGES, TradeFile, TradeLog, _append
 from gridlab.clock import SystemClock
 from gridlab.domain.events import OrderEnded, OrderFilled
 from gridlab.domain.orders import Side, Trade, VenueStatus
@@ -232,6 +232,38 @@ def test_a_stop_goes_on_whatever_breaks_in_the_last_look(
 
     asyncio.run(stopped())
     assert "nobody foresaw it" in caplog.text
+
+
+def test_a_stop_does_not_wait_for_a_long_backlog(
+    file: TradeFile,
+    journal: Journal,
+    make: Callable[[], TradeLog],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    is_in_the_midst, may_go_on, whole_append = threading.Event(), threading.Event(), _append
+
+    def append(*given: Any) -> None:
+        whole_append(*given)
+        is_in_the_midst.set()
+        may_go_on.wait(10)
+
+    journal.append([filled(n) for n in range(1, 41)])
+    monkeypatch.setattr(trade_log, "PAGE", 1)
+    monkeypatch.setattr(trade_log, "EVERY_S", 0.01)
+    monkeypatch.setattr(trade_log, "_append", append)
+
+    async def stopped() -> None:
+        work = asyncio.create_task(make().run())
+        await asyncio.to_thread(is_in_the_midst.wait, 10)
+        work.cancel()
+        threading.Timer(0.1, may_go_on.set).start()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+    asyncio.run(stopped())
+    assert 1 <= len(ids(file.path)) <= 2 * LAST_PAGES
+    make().catch_up()
+    assert ids(file.path) == list(range(1, 41))
 
 
 def test_a_look_that_fails_takes_nothing_from_the_next(
