@@ -31,6 +31,7 @@ COLUMNS: Final = (
     *("seq", "time", "time_ms", "symbol", "side", "price", "quantity", "quote_quantity"),
     *("fee", "fee_asset", "is_maker", "trade_id", "order_id", "client_order_id"),
 )
+HEADING: Final = ",".join(COLUMNS)
 EVERY_S: Final = 5.0
 #: Fills of one look into the journal; others may read between two.
 PAGE: Final = 500
@@ -131,23 +132,27 @@ class TradeLog:
 def _last_seq(file: TradeFile, clock: Clock) -> int:
     """The seq of the file's last line; 0 where the file is to be begun.
 
-    A line without its end, which a crash may leave, is cut off. A file whose last line is not in
-    the journal is put aside.
+    What a crash or a full disk may leave, a line or a heading without its end, is cut off. A file
+    whose last line is not in the journal is put aside.
     """
     if not file.path.exists():
         return 0
     with file.path.open("r+b") as opened:
-        heading = opened.readline().decode("utf-8", "replace").rstrip("\n")
+        heading = opened.readline().decode("utf-8", "replace")
+        if HEADING.startswith(heading):  # its end is not there, or nothing is
+            opened.truncate(0)
+            return 0
+        is_ours = heading == f"{HEADING}\n"
         size = opened.seek(0, 2)
         opened.seek(max(0, size - TAIL_BYTES))
         tail = opened.read()
         whole = tail[: tail.rfind(b"\n") + 1]
-        if len(whole) < len(tail):
+        if is_ours and len(whole) < len(tail):
             opened.truncate(size - len(tail) + len(whole))
     last = next(csv.reader(whole.decode("utf-8", "replace").splitlines()[-1:]), [])
-    if heading == ",".join(COLUMNS) and last == list(COLUMNS):
+    if is_ours and last == list(COLUMNS):
         return 0
-    if heading == ",".join(COLUMNS) and _is_in(file.journal, last):
+    if is_ours and _is_in(file.journal, last):
         return int(last[0])
     stamp = datetime.fromtimestamp(clock.now_ms() / 1000, UTC).strftime("%Y%m%dT%H%M%S%fZ")
     aside = file.path.with_name(f"{file.path.stem}.{stamp}{file.path.suffix}")

@@ -121,9 +121,32 @@ def test_a_torn_line_is_written_again(
         file.path.write_bytes(whole[:cut])
         make().catch_up()
         assert file.path.read_bytes() == whole, cut
-        for aside in file.path.parent.glob("trades.*.csv"):  # less than a heading is no log
-            assert cut < len(",".join(COLUMNS)) + 1
-            aside.unlink()
+        assert [path.name for path in file.path.parent.iterdir()] == ["trades.csv"], cut
+
+
+@pytest.mark.parametrize("room", [0, 10])
+def test_a_disk_without_room_for_the_heading_leaves_one_file(
+    file: TradeFile,
+    journal: Journal,
+    make: Callable[[], TradeLog],
+    monkeypatch: pytest.MonkeyPatch,
+    room: int,
+) -> None:
+    def full(path: Path, _: object) -> None:
+        path.parent.mkdir(exist_ok=True)
+        with path.open("a") as opened:
+            opened.write(",".join(COLUMNS)[:room])
+        raise OSError("no space left")
+
+    journal.append([filled(1)])
+    log = make()
+    with monkeypatch.context() as patch:
+        patch.setattr(trade_log, "_append", full)
+        for _ in range(5):
+            log._try_to_catch_up()
+    log._try_to_catch_up()
+    assert ids(file.path) == [1]
+    assert [path.name for path in file.path.parent.iterdir()] == ["trades.csv"]
 
 
 def test_a_deleted_file_is_written_anew(
@@ -138,7 +161,9 @@ def test_a_deleted_file_is_written_anew(
     assert ids(file.path) == [1, 2]
 
 
-@pytest.mark.parametrize("foreign", ["longer books", "another fill", "other columns", "no text"])
+@pytest.mark.parametrize(
+    "foreign", ["longer books", "another fill", "other columns", "no text", "one line"]
+)
 def test_what_is_not_of_these_books_is_kept_aside(
     file: TradeFile, journal: Journal, make: Callable[[], TradeLog], foreign: str
 ) -> None:
@@ -150,12 +175,13 @@ def test_what_is_not_of_these_books_is_kept_aside(
         "another fill": "".join(lines).replace("67373.76", "67373.77"),
         "other columns": "".join(lines).replace("order_id", "orders_id"),
         "no text": "\x00\x01\n\x02",
+        "one line": "a note of the user's, without an end",
     }[foreign]
     file.path.write_text(before)
     assert make().catch_up() == 2
     assert ids(file.path) == [1, 2]
     (aside,) = file.path.parent.glob("trades.*.csv")
-    assert aside.read_text() in (before, before[: before.rfind("\n") + 1])
+    assert aside.read_text() == before
 
 
 def test_another_mode_has_another_file(file: TradeFile, journal: Journal, tmp_path: Path) -> None:
