@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import errno
+import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -368,3 +371,33 @@ def test_a_replay_leaves_every_fill_in_it(tmp_path: Path) -> None:
         told = [(seq, trade.client_id, text(trade.quantity)) for seq, trade in page.items]
         assert found == told and len(found) >= 12
     assert len(list((folder / "archive").rglob("trades.csv"))) == 1
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_a_fresh_start_whose_trade_log_lies_on_another_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_full: bool
+) -> None:
+    lab = GridLab(tmp_path, fresh=True)
+    books, trades = lab.settings.journal_path, lab.settings.trade_log_path
+    trades.parent.mkdir()
+    books.write_text("books")
+    trades.write_text("trades")
+    rename = os.rename
+
+    def within_a_disk(source: Path, target: Path, **given: Any) -> None:
+        if Path(source) == trades:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(source, target, **given)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "rename", within_a_disk)
+    if is_full:
+        monkeypatch.setattr(shutil, "copyfile", full)
+    lab._archive()
+    (archive,) = (tmp_path / "archive").iterdir()
+    assert not books.exists() and (archive / books.name).read_text() == "books"
+    where, other = (trades, archive / trades.name)[:: 1 if is_full else -1]
+    assert where.read_text() == "trades" and not other.exists()
+    assert ("the former trade log stays" in caplog.text) is is_full
