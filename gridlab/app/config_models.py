@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
@@ -50,6 +51,16 @@ def _fee_mode(value: Any) -> FeeMode:
     if not isinstance(value, str) or value not in set(FeeMode):
         raise ValueError(f"it must be one of {', '.join(FeeMode)}")
     return FeeMode(value)
+
+
+def _below_the_books(value: str) -> str:
+    path = Path(value)
+    if path.anchor or ".." in path.parts:
+        raise ValueError(
+            "it lies in the folder of each mode's books; give a path below that, such as "
+            "logs/trades.csv, without .. and not absolute"
+        )
+    return value
 
 
 def _spacing(value: Decimal) -> Decimal:
@@ -353,7 +364,7 @@ class Logging(Section):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
     log_to_console: bool
     log_file: Word
-    trade_log_file: Word
+    trade_log_file: Annotated[Word, AfterValidator(_below_the_books)]
     market_performance_log: Word
 
 

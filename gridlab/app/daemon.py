@@ -22,6 +22,7 @@ from gridlab.app.admission import admit
 from gridlab.app.ban_file import wait_out_ban
 from gridlab.app.config import DEFAULT_PATH, load_config
 from gridlab.app.config_reach import limits_in_words, set_in_vain
+from gridlab.app.console import ConsoleHandler
 from gridlab.app.dashboards import ChildServer, launch_lab, launch_voila
 from gridlab.app.doctor import DoctorOptions, examine
 from gridlab.app.facade import GridLab
@@ -161,8 +162,8 @@ def _log_to(lab: GridLab) -> None:
             "logging.log_file in the configuration"
         ) from error
     handlers: list[logging.Handler] = [file]
-    if settings.config.logging.log_to_console:
-        console = logging.StreamHandler()
+    if settings.config.logging.log_to_console and sys.stderr is not None:
+        console = ConsoleHandler(sys.stderr)
         console.addFilter(_concerns_the_user)
         handlers.append(console)
     form = RedactingFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", lab.log_ring)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import threading
 from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import Future
@@ -49,6 +50,8 @@ from gridlab.store.lease import Lease
 
 if TYPE_CHECKING:
     from gridlab.domain.advice import Advice
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -236,12 +239,18 @@ class GridLab(MarketVerbs, PairVerbs, RecordVerbs, WorkVerbs, AiVerbs, Sentiment
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         folder, kinds = self.settings.books_dir, ("*.sqlite*", "account.json")
         there = [path for kind in kinds for path in folder.glob(kind)]
-        kept = [path for path in (*there, self.settings.trade_log_path) if path.is_file()]
-        if kept:
+        kept = [path for path in there if path.is_file()]
+        trades = self.settings.trade_log_path
+        if kept or trades.is_file():
             target = folder / "archive" / f"{stamp}-{os.getpid()}"
             target.mkdir(parents=True)
             for path in kept:
                 path.rename(target / path.name)
+            if trades.is_file():
+                try:
+                    shutil.move(trades, target / trades.name)  # its folder may be on another disk
+                except OSError as error:
+                    log.warning("the former trade log stays at %s: %s", trades, error)
 
     # --- reads ------------------------------------------------------------------------------------
 

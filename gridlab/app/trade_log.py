@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import itertools
 import logging
 import threading
 from collections.abc import Callable
@@ -30,9 +31,12 @@ COLUMNS: Final = (
     *("seq", "time", "time_ms", "symbol", "side", "price", "quantity", "quote_quantity"),
     *("fee", "fee_asset", "is_maker", "trade_id", "order_id", "client_order_id"),
 )
+HEADING: Final = ",".join(COLUMNS)
 EVERY_S: Final = 5.0
 #: Fills of one look into the journal; others may read between two.
 PAGE: Final = 500
+#: Pages that a stop still waits for; the next start writes the rest.
+LAST_PAGES: Final = 2
 #: Longer than any line.
 TAIL_BYTES: Final = 4096
 
@@ -60,77 +64,95 @@ class TradeLog:
         self._file = file
         self._clock = clock
         self._guard = threading.Lock()
-        self._written: tuple[TradeFile, int] | None = None
+        self._written: tuple[TradeFile, int] | None = None  # this and the next two: under the guard
         self._is_begun = False
         self._trouble = ""
+        self._is_stopping = False
         self.beat_ms = clock.now_ms()
 
     async def run(self) -> None:
-        """Write what is new, again and again, until it is cancelled, and once more then."""
+        """Write what is new, again and again, until it is cancelled, and the last of it then."""
         try:
             while True:
                 await asyncio.sleep(EVERY_S)
                 await asyncio.to_thread(self._try_to_catch_up)
                 self.beat_ms = self._clock.now_ms()
-        finally:
-            self._try_to_catch_up()
+        except asyncio.CancelledError:
+            self._is_stopping = True
+            try:
+                self._try_to_catch_up()
+            except Exception:  # in the place of the cancellation, it would be taken for a break
+                log.exception("the trade log lacks its last lines; the next start writes them")
+            raise
 
     def _try_to_catch_up(self) -> None:
         """A full disk is no reason to stop: what is missing is written when there is room."""
-        try:
-            self.catch_up()
-        except (OSError, StorageError) as error:
-            if str(error) != self._trouble:
-                log.warning("the trade log is behind and will be tried again: %s", error)
-            self._trouble, self._written = str(error), None
-        else:
-            self._trouble = ""
+        with self._guard:  # a cancelled `run` does not wait for the thread that it had sent
+            try:
+                self._catch_up()
+            except (OSError, StorageError) as error:
+                if str(error) != self._trouble:
+                    log.warning("the trade log is behind and will be tried again: %s", error)
+                self._trouble = str(error)
+            else:
+                self._trouble = ""
 
     def catch_up(self) -> int:
-        """Append every fill that the file lacks; how many.
+        """Append every fill that the file lacks; how many. A stop makes it leave a long rest.
 
         Raises:
             OSError: the file cannot be written.
             StorageError: the journal cannot be read.
         """
         with self._guard:
-            file = self._file()
-            return self._catch_up(file) if file.journal.exists() else 0
+            return self._catch_up()
 
-    def _catch_up(self, file: TradeFile) -> int:
+    def _catch_up(self) -> int:
+        file = self._file()
+        if not file.journal.exists():
+            return 0
         was_deleted = self._is_begun and not file.path.exists()
-        if self._written is None or self._written[0] != file or was_deleted:
-            self._written = (file, _last_seq(file, self._clock))
-        count, has_more = 0, True
-        while has_more:
-            page = fills_in(file.journal, None, self._written[1], PAGE)
+        # Whatever breaks below leaves None: the file itself is asked then how far it goes.
+        written, self._written = self._written, None
+        if written is None or written[0] != file or was_deleted:
+            seq = _last_seq(file, self._clock)
+        else:
+            seq = written[1]
+        count = 0
+        for pages in itertools.count(1):
+            page = fills_in(file.journal, None, seq, PAGE)
             _append(file.path, page.items)
-            self._written = (file, page.next_cursor)
-            count, has_more = count + len(page.items), page.has_more
-        self._is_begun = file.path.exists()
+            seq, count = page.next_cursor, count + len(page.items)
+            if not page.has_more or (self._is_stopping and pages >= LAST_PAGES):
+                break
+        self._written, self._is_begun = (file, seq), file.path.exists()
         return count
 
 
 def _last_seq(file: TradeFile, clock: Clock) -> int:
     """The seq of the file's last line; 0 where the file is to be begun.
 
-    A line without its end, which a crash may leave, is cut off. A file whose last line is not in
-    the journal is put aside.
+    What a crash or a full disk may leave, a line or a heading without its end, is cut off. A file
+    whose last line is not in the journal is put aside.
     """
     if not file.path.exists():
         return 0
     with file.path.open("r+b") as opened:
-        heading = opened.readline().decode("utf-8", "replace").rstrip("\n")
+        heading = opened.readline().decode("utf-8", "replace")
+        if HEADING.startswith(heading):  # its end is not there, or nothing is
+            opened.truncate(0)
+            return 0
+        is_ours = heading == f"{HEADING}\n"
         size = opened.seek(0, 2)
         opened.seek(max(0, size - TAIL_BYTES))
         tail = opened.read()
         whole = tail[: tail.rfind(b"\n") + 1]
-        if len(whole) < len(tail):
+        if is_ours and len(whole) < len(tail):
             opened.truncate(size - len(tail) + len(whole))
     last = next(csv.reader(whole.decode("utf-8", "replace").splitlines()[-1:]), [])
-    if heading == ",".join(COLUMNS) and last == list(COLUMNS):
+    if is_ours and last == list(COLUMNS):
         return 0
-    if heading == ",".join(COLUMNS) and _is_in(file.journal, last):
+    if is_ours and _is_in(file.journal, last):
         return int(last[0])
     stamp = datetime.fromtimestamp(clock.now_ms() / 1000, UTC).strftime("%Y%m%dT%H%M%S%fZ")
     aside = file.path.with_name(f"{file.path.stem}.{stamp}{file.path.suffix}")

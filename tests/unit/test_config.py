@@ -165,6 +165,8 @@ def test_all_problems_are_told_at_once(refused: Refused) -> None:
         ("alerts: {enabled: 1}", "true or false is meant"),
         ("logging: {level: info}", "'INFO'"),
         ("logging: {log_file: '${HOME}/x'}", "only in api.key and api.secret"),
+        ("logging: {trade_log_file: /mnt/trades.csv}", "a path below that, such as"),
+        ("logging: {trade_log_file: logs/../../t.csv}", "each mode's books"),
         ("trading: {capital_per_pair_usd: '8'}", "10 levels of at least 10 USD"),
         ("trading: {capital_per_pair_usd: '50'}", "lower grid.initial_levels to 5"),
         ("trading: {capital_per_pair_usd: '20000'}", "replay.initial_balances holds at most 10000"),
@@ -190,6 +192,11 @@ def test_all_problems_are_told_at_once(refused: Refused) -> None:
 )
 def test_what_is_refused_and_why(refused: Refused, text: str, sentence: str) -> None:
     assert any(sentence in problem for problem in refused(text))
+
+
+def test_the_trade_log_may_lie_anywhere_below_the_books(write: Callable[[str], Path]) -> None:
+    config = load_config(write("logging: {trade_log_file: a/b..c/t.csv}"), {})
+    assert config.logging.trade_log_file == "a/b..c/t.csv"
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

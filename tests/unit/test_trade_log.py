@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import errno
+import os
+import shutil
+import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from waiting import wait_for
 
+from gridlab.agents.supervisor import Supervisor
 from gridlab.app import trade_log
 from gridlab.app.facade import GridLab
-from gridlab.app.trade_log import COLUMNS, TradeFile, TradeLog
+from gridlab.app.record_verbs import fills_in
+from gridlab.app.trade_log import COLUMNS, LAST_PAGES, TradeFile, TradeLog, _append
 from gridlab.clock import SystemClock
 from gridlab.domain.events import OrderEnded, OrderFilled
 from gridlab.domain.orders import Side, Trade, VenueStatus
+from gridlab.domain.pages import Page
 from gridlab.errors import StorageError
 from gridlab.money import text
 from gridlab.store.journal import Entry, Journal
@@ -116,9 +124,32 @@ def test_a_torn_line_is_written_again(
         file.path.write_bytes(whole[:cut])
         make().catch_up()
         assert file.path.read_bytes() == whole, cut
-        for aside in file.path.parent.glob("trades.*.csv"):  # less than a heading is no log
-            assert cut < len(",".join(COLUMNS)) + 1
-            aside.unlink()
+        assert [path.name for path in file.path.parent.iterdir()] == ["trades.csv"], cut
+
+
+@pytest.mark.parametrize("room", [0, 10])
+def test_a_disk_without_room_for_the_heading_leaves_one_file(
+    file: TradeFile,
+    journal: Journal,
+    make: Callable[[], TradeLog],
+    monkeypatch: pytest.MonkeyPatch,
+    room: int,
+) -> None:
+    def full(path: Path, _: object) -> None:
+        path.parent.mkdir(exist_ok=True)
+        with path.open("a") as opened:
+            opened.write(",".join(COLUMNS)[:room])
+        raise OSError("no space left")
+
+    journal.append([filled(1)])
+    log = make()
+    with monkeypatch.context() as patch:
+        patch.setattr(trade_log, "_append", full)
+        for _ in range(5):
+            log._try_to_catch_up()
+    log._try_to_catch_up()
+    assert ids(file.path) == [1]
+    assert [path.name for path in file.path.parent.iterdir()] == ["trades.csv"]
 
 
 def test_a_deleted_file_is_written_anew(
@@ -133,7 +164,9 @@ def test_a_deleted_file_is_written_anew(
     assert ids(file.path) == [1, 2]
 
 
-@pytest.mark.parametrize("foreign", ["longer books", "another fill", "other columns", "no text"])
+@pytest.mark.parametrize(
+    "foreign", ["longer books", "another fill", "other columns", "no text", "one line"]
+)
 def test_what_is_not_of_these_books_is_kept_aside(
     file: TradeFile, journal: Journal, make: Callable[[], TradeLog], foreign: str
 ) -> None:
@@ -145,12 +178,13 @@ def test_what_is_not_of_these_books_is_kept_aside(
         "another fill": "".join(lines).replace("67373.76", "67373.77"),
         "other columns": "".join(lines).replace("order_id", "orders_id"),
         "no text": "\x00\x01\n\x02",
+        "one line": "a note of the user's, without an end",
     }[foreign]
     file.path.write_text(before)
     assert make().catch_up() == 2
     assert ids(file.path) == [1, 2]
     (aside,) = file.path.parent.glob("trades.*.csv")
-    assert aside.read_text() in (before, before[: before.rfind("\n") + 1])
+    assert aside.read_text() == before
 
 
 def test_another_mode_has_another_file(file: TradeFile, journal: Journal, tmp_path: Path) -> None:
@@ -203,6 +237,121 @@ def test_what_the_disk_refuses_is_told_once_and_written_later(
     assert len([r for r in caplog.records if "trade log is behind" in r.message]) == 1
 
 
+def test_a_stop_goes_on_whatever_breaks_in_the_last_look(
+    file: TradeFile,
+    journal: Journal,
+    make: Callable[[], TradeLog],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(*_: object) -> None:
+        raise TypeError("nobody foresaw it")
+
+    journal.append([filled(1)])
+    monkeypatch.setattr(trade_log, "_append", broken)
+
+    async def stopped() -> None:
+        supervisor = Supervisor("trade_log", make().run, SystemClock())
+        work = asyncio.create_task(supervisor.run())
+        await asyncio.sleep(0.05)
+        work.cancel()
+        done, _ = await asyncio.wait([work], timeout=5)
+        assert done and work.cancelled()
+        assert supervisor.health(0).state == "stopped"
+
+    asyncio.run(stopped())
+    assert "nobody foresaw it" in caplog.text
+
+
+def test_a_stop_does_not_wait_for_a_long_backlog(
+    file: TradeFile,
+    journal: Journal,
+    make: Callable[[], TradeLog],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    is_in_the_midst, may_go_on, whole_append = threading.Event(), threading.Event(), _append
+
+    def append(*given: Any) -> None:
+        whole_append(*given)
+        is_in_the_midst.set()
+        may_go_on.wait(10)
+
+    journal.append([filled(n) for n in range(1, 41)])
+    monkeypatch.setattr(trade_log, "PAGE", 1)
+    monkeypatch.setattr(trade_log, "EVERY_S", 0.01)
+    monkeypatch.setattr(trade_log, "_append", append)
+
+    async def stopped() -> None:
+        work = asyncio.create_task(make().run())
+        await asyncio.to_thread(is_in_the_midst.wait, 10)
+        work.cancel()
+        threading.Timer(0.1, may_go_on.set).start()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+    asyncio.run(stopped())
+    assert 1 <= len(ids(file.path)) <= 2 * LAST_PAGES
+    make().catch_up()
+    assert ids(file.path) == list(range(1, 41))
+
+
+def test_a_look_that_fails_takes_nothing_from_the_next(
+    file: TradeFile,
+    journal: Journal,
+    make: Callable[[], TradeLog],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A cancelled `run` looks once more while the thread that it had sent still tells its error."""
+    journal.append([filled(1), filled(2)])
+    log, broken = make(), []
+    is_telling, may_go_on = threading.Event(), threading.Event()
+
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    def telling(*_: object) -> None:
+        is_telling.set()
+        may_go_on.wait(10)
+
+    class Between(Page[int, Trade]):
+        """A page between which and the next one the first look ends, if it is not kept out."""
+
+        @property
+        def has_more(self) -> bool:
+            may_go_on.set()
+            first.join(10)
+            return bool(self.items)
+
+        @has_more.setter
+        def has_more(self, _: bool) -> None: ...
+
+    def page_of(*given: Any) -> Page[int, Trade]:
+        page = fills_in(*given)
+        return Between(page.items, page.next_cursor, page.has_more)
+
+    def again() -> None:
+        try:
+            log._try_to_catch_up()
+        except Exception as error:
+            broken.append(error)
+
+    monkeypatch.setattr(trade_log.log, "warning", telling)
+    with monkeypatch.context() as patch:
+        patch.setattr(trade_log, "_append", full)
+        first = threading.Thread(target=log._try_to_catch_up)
+        first.start()
+        assert is_telling.wait(10)
+    monkeypatch.setattr(trade_log, "PAGE", 1)
+    monkeypatch.setattr(trade_log, "fills_in", page_of)
+    second = threading.Thread(target=again)
+    second.start()
+    second.join(0.5)
+    may_go_on.set()
+    second.join(10)
+    assert not broken
+    assert ids(file.path) == [1, 2]
+
+
 def test_a_journal_that_cannot_be_read_is_an_error(
     file: TradeFile, make: Callable[[], TradeLog]
 ) -> None:
@@ -222,3 +371,33 @@ def test_a_replay_leaves_every_fill_in_it(tmp_path: Path) -> None:
         told = [(seq, trade.client_id, text(trade.quantity)) for seq, trade in page.items]
         assert found == told and len(found) >= 12
     assert len(list((folder / "archive").rglob("trades.csv"))) == 1
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_a_fresh_start_whose_trade_log_lies_on_another_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_full: bool
+) -> None:
+    lab = GridLab(tmp_path, fresh=True)
+    books, trades = lab.settings.journal_path, lab.settings.trade_log_path
+    trades.parent.mkdir()
+    books.write_text("books")
+    trades.write_text("trades")
+    rename = os.rename
+
+    def within_a_disk(source: Path, target: Path, **given: Any) -> None:
+        if Path(source) == trades:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(source, target, **given)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "rename", within_a_disk)
+    if is_full:
+        monkeypatch.setattr(shutil, "copyfile", full)
+    lab._archive()
+    (archive,) = (tmp_path / "archive").iterdir()
+    assert not books.exists() and (archive / books.name).read_text() == "books"
+    where, other = (trades, archive / trades.name)[:: 1 if is_full else -1]
+    assert where.read_text() == "trades" and not other.exists()
+    assert ("the former trade log stays" in caplog.text) is is_full
