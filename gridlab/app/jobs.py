@@ -162,6 +162,15 @@ class Jobs:
         with self._lock:
             return tuple(reversed(self._jobs.values()))
 
+    def under_way(self, kind: str) -> tuple[Job, ...]:
+        """Those of `kind` that wait or run; one that was cancelled and still ends is not."""
+        with self._lock:
+            return tuple(
+                job
+                for job in self._jobs.values()
+                if job.kind == kind and self._is_under_way(job.id)
+            )
+
     def cancel(self, job_id: str) -> Job:
         """Ask a job to end; a running one ends at its next sign of progress. Raises `NotFound`."""
         job = self.get(job_id)
@@ -205,13 +214,15 @@ class Jobs:
     def _wanted(self, first_id: str) -> Job | None:
         """The job that does or has done what `first_id` was asked for, under whichever id."""
         for job_id, asked in self._asked.items():
+            if asked != first_id:
+                continue
             job = self._jobs[job_id]
-            is_wanted = job.state is JobState.DONE or (
-                not job.state.is_over and not self._handles[job_id].is_cancelled
-            )
-            if asked == first_id and is_wanted:
+            if job.state is JobState.DONE or self._is_under_way(job_id):
                 return job
         return None
+
+    def _is_under_way(self, job_id: str) -> bool:
+        return self._is_alive(job_id) and not self._handles[job_id].is_cancelled
 
     def _is_alive(self, job_id: str) -> bool:
         job = self._jobs.get(job_id)
