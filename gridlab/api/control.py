@@ -14,7 +14,7 @@ from gridlab.api.requests_tools import KillRequest, NoBody
 from gridlab.api.schemas import CalculatedParams, GridStatus, finding_shape
 from gridlab.api.schemas.control import Killed, KillState, Preflight, Revived
 from gridlab.api.translation import translate
-from gridlab.api.wire import answer, read_optional_body, read_query, stamp_of
+from gridlab.api.wire import answer, read_optional_body, read_query, stamp_of, venue_stamp
 from gridlab.app.facade import GridLab
 from gridlab.domain.snapshot import BotSnapshot, EngineState
 from gridlab.errors import NotFound
@@ -80,16 +80,19 @@ def _words(killed: str) -> str:
 def _kill(lab: GridLab, reason: str) -> Killed:
     found = lab.kill(reason)
     snapshot, tell = lab.snapshot, teller()
-    stamp = stamp_of(snapshot)
     pending = [bot for bot in found if bot.may_trade]
     stopped = [bot for bot in found if not bot.may_trade]
+
+    def shape(bot: BotSnapshot) -> GridStatus:
+        return GridStatus.of_bot(bot, snapshot, venue_stamp(snapshot, [bot.market]), tell)
+
     return Killed(
         killed=True,
         reason=tell(snapshot.killed or reason),
         message=_killed_words(snapshot.state, len(stopped), pending),
-        stopped=[GridStatus.of_bot(bot, snapshot, stamp, tell) for bot in stopped],
-        pending=[GridStatus.of_bot(bot, snapshot, stamp, tell) for bot in pending],
-        **stamp.parts,
+        stopped=[shape(bot) for bot in stopped],
+        pending=[shape(bot) for bot in pending],
+        **venue_stamp(snapshot, [bot.market for bot in found]).parts,
     )
 
 

@@ -38,6 +38,8 @@ log = logging.getLogger("gridlab.api")
 
 #: Bytes of the largest body that is read.
 MAX_BODY_BYTES = 64 * 1024
+#: Characters of a request's path that an error repeats.
+LONGEST_PATH = 200
 #: Endpoints whose errors also carry the documented `valid` and `errors` beside the error object.
 CONFIG_ENDPOINTS = frozenset({"grid_config", "grid_start"})
 
@@ -173,7 +175,7 @@ def _answer(error: ApiError) -> Response:
         FieldError(field=p.field, message=p.message(tongue), received=p.received)
         for p in error.problems
     ]
-    message = translate(say(error.key, tongue, **error.values), tongue)
+    message = say(error.key, tongue, **_told(error.values, tongue))
     body = ErrorObject(
         code=error.code,
         message=fields[0].message if len(fields) == 1 else message,
@@ -189,6 +191,18 @@ def _answer(error: ApiError) -> Response:
     reply = Response(answer.model_dump_json(), error.status, mimetype="application/json")
     reply.headers.extend(error.headers)
     return reply
+
+
+def _told(values: Mapping[str, object], tongue: str) -> Mapping[str, object]:
+    """`values` with the engine's sentence in `tongue`; whatever else they hold stays as it is."""
+    reason = values.get("reason")
+    return values if reason is None else {**values, "reason": translate(str(reason), tongue)}
+
+
+def _shown_path() -> str:
+    """The asked path, which anybody chooses, cut to what a sentence can hold."""
+    path = request.path
+    return path if len(path) <= LONGEST_PATH else path[: LONGEST_PATH - 3] + "..."
 
 
 def _from_gridlab(error: GridLabError) -> ApiError:
@@ -219,12 +233,12 @@ def _from_http(error: HTTPException) -> Response:
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
         answer = _answer(
-            ApiError(405, "http_405", method=request.method, path=request.path, allowed=allowed)
+            ApiError(405, "http_405", method=request.method, path=_shown_path(), allowed=allowed)
         )
         answer.headers["Allow"] = allowed
         return answer
     if status == 404:
-        return _answer(ApiError(404, "http_404", hint="http_404_hint", path=request.path))
+        return _answer(ApiError(404, "http_404", hint="http_404_hint", path=_shown_path()))
     if status >= 500:
         log.error("request %s failed", request_id(), exc_info=error)
         return _answer(ApiError(status, "internal"))

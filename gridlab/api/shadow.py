@@ -25,7 +25,6 @@ KIND: Final = "shadow_test"
 _MOST_WAITING = 4
 #: Seconds beyond the run itself that a request waits: for the engine to start and to end.
 _PATIENCE_S = 15.0
-_OVER = ("done", "failed", "cancelled")
 
 
 def add_shadow_route(blueprint: Blueprint, lab: GridLab) -> None:
@@ -48,22 +47,22 @@ def add_shadow_route(blueprint: Blueprint, lab: GridLab) -> None:
 
 
 def _job_for(lab: GridLab, seconds: int) -> AnyJob:
-    """A new run, or the one of the same length that runs already.
+    """A new run, or the one of the same length that runs already and that nobody cancelled.
 
     Raises:
         ApiError: a run of another length runs; two at once would measure each other.
     """
-    for job in lab.jobs.all():
-        if job.kind == KIND and job.state not in _OVER:
-            if job.parameters.get("seconds") == seconds:
-                return job
-            raise ApiError(
-                429,
-                "shadow_busy",
-                hint="shadow_busy_hint",
-                seconds=job.parameters.get("seconds"),
-                job=job.id,
-            )
+    running: tuple[AnyJob, ...] = lab.jobs.under_way(KIND)
+    for job in running:
+        if job.parameters.get("seconds") == seconds:
+            return job
+        raise ApiError(
+            429,
+            "shadow_busy",
+            hint="shadow_busy_hint",
+            seconds=job.parameters.get("seconds"),
+            job=job.id,
+        )
     return submitted(lambda: lab.submit_shadow_test(seconds))
 
 

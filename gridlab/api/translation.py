@@ -21,14 +21,12 @@ from gridlab.api import (
     translation_venues,
 )
 from gridlab.api.messages import PORTUGUESE
+from gridlab.api.sentence import NESTED, Sentence
 
-#: Patterns of English sentences, and the Portuguese ones for what they lift out.
-Sentences: TypeAlias = tuple[tuple[re.Pattern[str], str], ...]
+#: English sentences, and the Portuguese ones for what they lift out.
+Sentences: TypeAlias = tuple[tuple[Sentence, str], ...]
 
-#: Values that are sentences again.
-NESTED: Final = frozenset({"reason", "why", "words", "error", "what", "remedy", "note"})
-#: Longer texts are nobody's sentence, and are not taken apart: a pattern with five values needs
-#: time in the fifth power of the length for a text that was made to mislead it.
+#: Longer texts are nobody's sentence, and are not taken apart.
 LONGEST: Final = 800
 #: Sentences in one another or in a row; more are nobody's either.
 DEEPEST: Final = 8
@@ -319,36 +317,21 @@ _SENTENCES: Final[tuple[tuple[str, str], ...]] = (
 )
 
 
-def _pattern(sentence: str) -> re.Pattern[str]:
-    """A pattern that lifts the values out of `sentence`.
-
-    Only a sentence holds `; ` or line ends; a `field` is one word.
-    """
-    parts = re.split(r"\{(\w+)\}", sentence)
-    texts, names = parts[::2], parts[1::2]
-    pieces = [re.escape(texts[0])]
-    for name, after in zip(names, texts[1:], strict=True):
-        value = r"\S+?" if name == "field" else "(?:(?!; ).)+?"
-        if name in NESTED:
-            value = "(?s:.+?)"
-        pieces.append(f"(?P<{name}>{value}){re.escape(after)}")
-    return re.compile("".join(pieces))
-
-
 def sentences(*pairs: tuple[str, str]) -> Sentences:
     """A table of (English, Portuguese) with the same `{placeholders}`, tried in order."""
-    return tuple((_pattern(english), portuguese) for english, portuguese in pairs)
+    return tuple((Sentence(english), portuguese) for english, portuguese in pairs)
 
 
 def said_by(table: Sentences, text: str) -> tuple[str, dict[str, str]] | None:
     """The Portuguese sentence for `text` and the values to fill it; None where it is not known."""
-    for pattern, template in table:
-        if found := pattern.fullmatch(text):
-            return template, found.groupdict()
+    for sentence, template in table:
+        values = sentence.values(text)
+        if values is not None:
+            return template, values
     return None
 
 
-_PATTERNS: Final = sentences(
+_ENGINE: Final = sentences(
     *_SENTENCES,
     *translation_bots.SENTENCES,
     *translation_venues.SENTENCES,
@@ -377,7 +360,7 @@ def _portuguese(text: str, depth: int) -> str:
     def told(part: str) -> str:
         return _portuguese(part, depth - 1)
 
-    if found := said_by(_PATTERNS, text):
+    if found := said_by(_ENGINE, text):
         template, values = found
         return template.format(
             **{name: told(value) if name in NESTED else value for name, value in values.items()}
@@ -387,7 +370,7 @@ def _portuguese(text: str, depth: int) -> str:
     # Several in a row; one of them may hold a semicolon itself.
     joints = [joint.span() for joint in itertools.islice(re.finditer("; ", text), depth)]
     for end, begin in joints:
-        if said_by(_PATTERNS, text[:end]):
+        if said_by(_ENGINE, text[:end]):
             return f"{told(text[:end])}; {told(text[begin:])}"
     if not joints:
         return text

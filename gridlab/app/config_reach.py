@@ -1,7 +1,8 @@
 """Keys that are checked and that nothing obeys yet, so that nobody trusts a limit that is none.
 
 The document that the keys come from describes agents that are not all here. A file that sets their
-keys is valid and stays so; what it sets in vain is told by `gridlab doctor` and at the start.
+keys is valid and stays so; what it sets to something else than the default, in vain, is told by
+`gridlab doctor` and at the start.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ def limits_in_words() -> str:
 
 
 def set_in_vain(config: Config, defaults: Config) -> tuple[str, ...]:
-    """The keys and sections that nothing obeys, and that differ from the packaged defaults."""
+    """The keys and sections that nothing obeys, and that differ from the packaged defaults.
+
+    One that a file sets to the default's own value is not among them.
+    """
     return tuple(
         name
         for name in (*UNOBEYED_LIMITS, *UNOBEYED_REST)

@@ -157,7 +157,7 @@ def _config(options: DoctorOptions) -> tuple[Config | None, Check]:
 
 
 def _reach(config: Config) -> Iterator[Check]:
-    """What the user's own file sets in vain."""
+    """What the user's own file sets to something else than the default, in vain."""
     if names := set_in_vain(config, load_config(DEFAULT_PATH)):
         words = f"set, and nothing obeys it yet: {', '.join(names)}"
         yield Check("config", Verdict.WARN, words)

@@ -44,11 +44,7 @@ class Requests(Protocol):
 
 
 class ExchangeAccount:
-    """One account on the markets of an exchange; satisfies `session.Account`.
-
-    Attributes:
-        read_ms: when each market was last read, by the machine's clock.
-    """
+    """One account on the markets of an exchange; satisfies `session.Account`."""
 
     def __init__(
         self,
@@ -66,8 +62,10 @@ class ExchangeAccount:
         self._arrivals: dict[Market, dict[tuple[str, str], Placed]] = {}
         self._seen_ms = 0
         self._balances: dict[Market, tuple[Balance, ...]] = {}
-        self._positions: tuple[Position, ...] = ()
-        self.read_ms: dict[Market, int] = {}
+        self._balances_ms: dict[Market, int] = {}
+        self._positions: dict[str, Position] = {}
+        # When each position was last read; before its first answer, when it was first asked for.
+        self._positions_ms: dict[str, int] = {}
         self._changed = asyncio.Event()
 
     # --- what everybody sees ----------------------------------------------------------------------
@@ -76,7 +74,18 @@ class ExchangeAccount:
         return self._balances.get(market, ())
 
     def positions(self) -> tuple[Position, ...]:
-        return self._positions
+        return tuple(position for _, position in sorted(self._positions.items()))
+
+    def read_ms(self, market: Market) -> int:
+        """When `market` was read, by the machine's clock, of what was read longest ago; 0: never.
+
+        A symbol whose position the venue refuses to tell makes the whole old: what is shown of it
+        was true then.
+        """
+        read = [self._balances_ms.get(market, 0)]
+        if market is Market.FUTURES:
+            read += self._positions_ms.values()
+        return min(read)
 
     def foreign(self, market: Market) -> tuple[OrderReport, ...]:
         """Other people's open orders on the symbols that we trade."""
@@ -173,10 +182,14 @@ class ExchangeAccount:
     async def _read_balances(self, market: Market) -> None:
         found = await self._requests[market].balances()
         self._balances[market] = tuple(balance for balance in found if balance.total)
-        self.read_ms[market] = self._clock.now_ms()
+        self._balances_ms[market] = self._clock.now_ms()
 
     async def _read_positions(self) -> None:
-        """Positions on every symbol that a grid of ours trades."""
+        """Positions on every symbol that a grid of ours trades; one refused leaves the others.
+
+        Raises:
+            ExchangeUnavailable: one could not be read.
+        """
         venue = self._trader.exchanges.get(Market.FUTURES)
         if not isinstance(venue, FuturesExchange):
             return
@@ -185,13 +198,21 @@ class ExchangeAccount:
             for bot in self._trader.bots.values()
             if bot.market is Market.FUTURES and bot.started
         }
-        found = await asyncio.gather(*(_position(venue, symbol) for symbol in sorted(symbols)))
-        self._positions = tuple(p for p in found if p is not None and p.quantity)
+        now_ms = self._clock.now_ms()
+        self._positions = {s: p for s, p in self._positions.items() if s in symbols}
+        self._positions_ms = {s: self._positions_ms.get(s, now_ms) for s in symbols}
+        reads = [self._read_position(venue, symbol) for symbol in sorted(symbols)]
+        for outcome in await asyncio.gather(*reads, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
-
-async def _position(venue: FuturesExchange, symbol: str) -> Position | None:
-    """What is held of `symbol`; None when the venue does not list it any more."""
-    try:
-        return await venue.position(symbol)
-    except NotFound:
-        return None
+    async def _read_position(self, venue: FuturesExchange, symbol: str) -> None:
+        try:
+            found = await venue.position(symbol)
+        except NotFound:  # the venue does not list it any more, so nothing is held of it
+            found = None
+        if found is not None and found.quantity:
+            self._positions[symbol] = found
+        else:
+            self._positions.pop(symbol, None)
+        self._positions_ms[symbol] = self._clock.now_ms()

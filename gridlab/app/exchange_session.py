@@ -121,7 +121,7 @@ class ExchangeSession(LiveSession):
             market: self._health(
                 venue.health,
                 market,
-                account.read_ms.get(market, 0),
+                account.read_ms(market),
                 len(account.foreign(market)),
             )
             for market, venue in self.trader.exchanges.items()

@@ -110,6 +110,8 @@ class Jobs:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._handles: dict[str, JobHandle] = {}
         self._futures: dict[str, Future[None]] = {}
+        # job id -> the first id of the same request; see `_ids`.
+        self._asked: dict[str, str] = {}
         self._pool: ThreadPoolExecutor | None = None
 
     def submit(
@@ -124,9 +126,9 @@ class Jobs:
             Conflict: too many jobs wait.
         """
         with self._lock:
-            job_id = next(i for i in _ids(kind, parameters) if not self._is_ending(i))
-            known = self._jobs.get(job_id)
-            if known is not None and known.state not in (JobState.FAILED, JobState.CANCELLED):
+            first_id = next(_ids(kind, parameters))
+            known = self._wanted(first_id)
+            if known is not None:
                 return known
             waiting = sum(job.state is JobState.QUEUED for job in self._jobs.values())
             if waiting >= LONGEST_QUEUE:
@@ -134,6 +136,7 @@ class Jobs:
                     f"{waiting} jobs wait and no more than {LONGEST_QUEUE} may; cancel some or "
                     "wait for them"
                 )
+            job_id = next(i for i in _ids(kind, parameters) if not self._is_alive(i))
             self._pool = self._pool or ThreadPoolExecutor(WORKERS, "gridlab-job")
             now_ms = self._clock.now_ms()
             job = Job(job_id, kind, dict(parameters), JobState.QUEUED, 0.0, "", now_ms)
@@ -141,6 +144,7 @@ class Jobs:
             self._jobs.move_to_end(job_id)
             handle = JobHandle(lambda done, words: self._tell(job_id, done, words))
             self._handles[job_id] = handle
+            self._asked[job_id] = first_id
             self._futures[job_id] = self._pool.submit(self._run, job_id, handle, work)
             self._forget_old()
             return job
@@ -157,6 +161,15 @@ class Jobs:
         """Every remembered job, newest first."""
         with self._lock:
             return tuple(reversed(self._jobs.values()))
+
+    def under_way(self, kind: str) -> tuple[Job, ...]:
+        """Those of `kind` that wait or run; one that was cancelled and still ends is not."""
+        with self._lock:
+            return tuple(
+                job
+                for job in self._jobs.values()
+                if job.kind == kind and self._is_under_way(job.id)
+            )
 
     def cancel(self, job_id: str) -> Job:
         """Ask a job to end; a running one ends at its next sign of progress. Raises `NotFound`."""
@@ -198,10 +211,22 @@ class Jobs:
             ended = {"state": JobState.FAILED, "error": f"internal error ({type(error).__name__})"}
         self._change(job_id, finished_ms=self._clock.now_ms(), **ended)
 
-    def _is_ending(self, job_id: str) -> bool:
-        """Whether the job was cancelled and its work goes on."""
+    def _wanted(self, first_id: str) -> Job | None:
+        """The job that does or has done what `first_id` was asked for, under whichever id."""
+        for job_id, asked in self._asked.items():
+            if asked != first_id:
+                continue
+            job = self._jobs[job_id]
+            if job.state is JobState.DONE or self._is_under_way(job_id):
+                return job
+        return None
+
+    def _is_under_way(self, job_id: str) -> bool:
+        return self._is_alive(job_id) and not self._handles[job_id].is_cancelled
+
+    def _is_alive(self, job_id: str) -> bool:
         job = self._jobs.get(job_id)
-        return job is not None and not job.state.is_over and self._handles[job_id].is_cancelled
+        return job is not None and not job.state.is_over
 
     def _tell(self, job_id: str, progress: float, message: str) -> None:
         self._change(job_id, progress=progress, message=message)
@@ -216,7 +241,7 @@ class Jobs:
         for job_id in [i for i, job in self._jobs.items() if job.state.is_over]:
             if len(self._jobs) <= REMEMBERED:
                 return
-            for table in (self._jobs, self._handles, self._futures):
+            for table in (self._jobs, self._handles, self._futures, self._asked):
                 table.pop(job_id, None)
 
 

@@ -172,7 +172,8 @@ class VenueHealth:
     Args:
         state: such as `ready`, `catching_up`, `stale` or `banned`; a simulated venue is `ready`.
         last_message_ms: when its streams last said anything, by the machine's clock.
-        account_ms: when balances and positions were last read, by the machine's clock.
+        account_ms: when balances and positions were last read, by the machine's clock, of what was
+            read longest ago; 0 before the first reading.
         foreign_orders: open orders of other people or programs; they are told and left alone.
     """
 

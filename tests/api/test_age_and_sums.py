@@ -109,6 +109,20 @@ def test_another_market_is_none_of_a_bots_business(
     assert stamp_in(client.get("/api/balance"))[1], "it is of both markets"
 
 
+def test_a_kill_tells_each_bot_as_old_as_its_venue(
+    lab: GridLab, client: FlaskClient, show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine answers at once; that its orders are still open is what the venue said last."""
+    spot = lab.snapshot.bots["BTCUSDT"]
+    others = replace(spot, symbol="ETHUSDT", market=Market.FUTURES, status=BotStatus.STOPPED)
+    monkeypatch.setattr(GridLab, "kill", lambda *_: (spot, replace(others, open_orders=())))
+    show(with_venue(lab.snapshot, "stale", SILENT_MS, Market.SPOT))
+    told = client.post("/api/kill", json={}).json
+    (pending,), (stopped,) = told["pending"], told["stopped"]
+    assert pending["stale"] and pending["age_ms"] >= SILENT_MS and not stopped["stale"]
+    assert told["stale"] and told["age_ms"] >= SILENT_MS, "the whole is as old as its oldest part"
+
+
 def test_the_sum_of_both_accounts_is_exact(lab: GridLab, client: FlaskClient, show: Show) -> None:
     spot, futures = (Balance("USDT", Decimal(free), Decimal(0)) for free in ("0.1", "0.2"))
     show(replace(lab.snapshot, balances=(spot,), futures_balances=(futures,)))

@@ -143,6 +143,39 @@ def test_a_cancelled_run_is_no_success(lab: GridLab, monkeypatch: pytest.MonkeyP
     refused(replies[0], 409, "shadow_test_cancelled")
 
 
+def test_a_cancelled_run_is_not_what_is_asked_for_while_it_ends(
+    lab: GridLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its engine takes a moment to close; who asks meanwhile gets a run, not the cancel."""
+    api, may_end, observe, reached = client_of(lab), threading.Event(), work._observe, []
+
+    def held(*more: Any) -> dict[str, Any]:
+        reached.append(1)
+        if len(reached) == 1:
+            assert may_end.wait(60)
+        return observe(*more)
+
+    monkeypatch.setattr(work, "_observe", held)
+    asked = "/api/test/shadow_mode?seconds=5&wait=false"
+    dying = api.get(asked)
+    try:
+        wait_for(lambda: reached, "the run's engine")
+        assert api.delete(dying.headers["Location"]).status_code == 202
+        again = api.get(asked)
+        assert again.status_code == 202 and again.json["id"] != dying.json["id"]
+        assert api.get(asked).json["id"] == again.json["id"], "the new one is under way"
+        assert api.get("/api/test/shadow_mode?seconds=6&wait=false").status_code == 429
+        assert api.delete(again.headers["Location"]).status_code in (200, 202)
+        other = api.get("/api/test/shadow_mode?seconds=6&wait=false")
+        assert other.status_code == 202, "one that was cancelled is in nobody's way"
+    finally:
+        may_end.set()
+        for job in lab.jobs.all():
+            lab.jobs.cancel(job.id)
+        for job in lab.jobs.all():
+            lab.jobs.wait(job.id, 60)
+
+
 def is_under_way(job: Any) -> bool:
     return job.kind == "shadow_test" and job.state in ("queued", "running")
 

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
@@ -16,7 +17,8 @@ from reasons import templates
 from gridlab.api import create_app, shadow
 from gridlab.api.messages import ENGLISH, PORTUGUESE
 from gridlab.api.schemas.checks import CachePerformance, DataQuality, ShadowRun
-from gridlab.api.translation import translate
+from gridlab.api.sentence import Sentence
+from gridlab.api.translation import LONGEST, translate
 from gridlab.app.config import load_config
 from gridlab.app.facade import GridLab
 from gridlab.app.heed import heeded
@@ -121,10 +123,59 @@ def test_reasons_in_reasons_are_told_and_others_words_are_left(text: str, told: 
 )
 def test_no_text_is_too_much(piece: str) -> None:
     """A venue's words can be anything; what cannot be a sentence of ours is left in time."""
-    text = (piece * 2_000)[:2_000]
+    text = (piece * LONGEST)[:LONGEST]
     begun_s = time.process_time()
     assert translate(text, PORTUGUESE)
     assert time.process_time() - begun_s < 0.5
+
+
+#: Meets each literal of a sentence with five values many times, and is not that sentence.
+MISLEADING = "the answer[" + "".join(f"a{word} " * 30 for word in (" has", " of", ", not", " to"))
+
+
+def test_a_text_made_to_mislead_costs_no_more_than_another() -> None:
+    """Read as regular expressions, the sentences took seconds for it and held every thread."""
+    begun_s = time.process_time()
+    for text in (("x; " + MISLEADING)[:705] + "; b" * 9, MISLEADING[:LONGEST], "a" + MISLEADING):
+        translate(text, PORTUGUESE)
+    assert time.process_time() - begun_s < 1
+
+
+def test_a_missing_path_is_told_as_it_was_asked_for(lab: GridLab) -> None:
+    client = create_app(lab).test_client()
+    pt = {"Accept-Language": "pt"}
+    path = "/api/nope; the grid is emptying"
+    reply = client.get(quote(path), headers=pt)
+    assert reply.status_code == 404
+    assert reply.json["error"]["message"] == f"Não há nada em {path}"
+    reply = client.get(quote("/api/" + MISLEADING * 2), headers=pt)
+    assert len(reply.json["error"]["message"]) < 250
+
+
+@pytest.mark.parametrize(
+    ("template", "text", "values"),
+    [
+        ("no {a}", "no ", None),
+        ("no {a}", "no way", {"a": "way"}),
+        ("{a} is {b}", "x is is is y", {"a": "x", "b": "is is y"}),
+        ("{a} is {b}", "x; z is y", None),
+        ("{why} is {b}", "x; z is y", {"why": "x; z", "b": "y"}),
+        # The nearest place of a literal is wrong here: a plain value holds no end of a sentence.
+        ("{why} is {b} at 1", "x is y; z is y at 1", {"why": "x is y; z", "b": "y"}),
+        ("{a} {b}", "x;  y", None),
+        ("{a} of {b}", "1 of 2\n", None),
+        ("{field} is {b}", "a b is c", None),
+        ("{a}aa{b}", "xaaay", {"a": "x", "b": "ay"}),
+        ("{a}aa{b}aab", "xaaaaab", {"a": "x", "b": "a"}),
+        ("a{a}a", "a", None),
+        ("a", "a", {}),
+        ("a", "b", None),
+    ],
+)
+def test_a_sentence_is_read_as_it_was_written(
+    template: str, text: str, values: dict[str, str] | None
+) -> None:
+    assert Sentence(template).values(text) == values
 
 
 def test_what_is_told_of_advice_has_portuguese() -> None:

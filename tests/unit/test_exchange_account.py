@@ -8,19 +8,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from driftless import RULES
 
 from gridlab.agents.trader import Trader
-from gridlab.app import own_orders
+from gridlab.app import exchange_account, own_orders
 from gridlab.app.exchange_account import ExchangeAccount
 from gridlab.app.order_pages import OrderPage, OrderQuery
 from gridlab.clock import ManualClock
+from gridlab.domain.account import MarginType, Position
 from gridlab.domain.commands import PlaceOrder
 from gridlab.domain.events import GridStarted, OrderAccepted, OrderEnded, Replan
-from gridlab.domain.market import Market
+from gridlab.domain.market import Balance, Market
 from gridlab.domain.orders import (
     ClientId,
     OrderReport,
@@ -31,7 +33,7 @@ from gridlab.domain.orders import (
 )
 from gridlab.domain.pages import BEGINNING, OrderCursor
 from gridlab.domain.spec import GridSpec
-from gridlab.errors import InvalidInput
+from gridlab.errors import ExchangeUnavailable, InvalidInput, NotFound
 from gridlab.store.journal import Entry, Journal
 
 ONE, PRICE = Decimal(1), Decimal(100)
@@ -190,3 +192,78 @@ def test_the_journal_is_read_beside_the_loop_that_trades(
     books.page()
     asyncio.run(books.account.trades(Market.SPOT, "BTCUSDT"))
     assert len(readers) == 2 and threading.get_ident() not in readers
+
+
+class Futures:
+    """The futures venue of three grids: a position each, and which of them it refuses to tell."""
+
+    market = Market.FUTURES
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.held = dict.fromkeys(("AUSDT", "BUSDT", "CUSDT"), ONE)
+        self.refused: dict[str, Exception] = {}
+
+    async def balances(self) -> tuple[Balance, ...]:
+        return (Balance("USDT", ONE, Decimal(0)),)
+
+    async def all_open_orders(self) -> tuple[OrderReport, ...]:
+        return ()
+
+    async def position(self, symbol: str) -> Position:
+        if symbol in self.refused:
+            raise self.refused[symbol]
+        return Position(
+            *(symbol, self.held[symbol], PRICE, PRICE, None, 1, MarginType.ISOLATED), updated_ms=0
+        )
+
+
+@pytest.fixture
+def futures(books: Books, monkeypatch: pytest.MonkeyPatch) -> Futures:
+    venue = Futures(books.clock)
+    monkeypatch.setattr(exchange_account, "FuturesExchange", Futures)
+    bots = {
+        name: SimpleNamespace(symbol=name, market=Market.FUTURES, started=True)
+        for name in venue.held
+    }
+    trader: Any = SimpleNamespace(bots=bots, exchanges={Market.FUTURES: venue}, foreign={})
+    books.account = ExchangeAccount(
+        {Market.FUTURES: venue}, trader, books.journal.path, books.clock
+    )
+    return venue
+
+
+def positions(account: ExchangeAccount) -> dict[str, Decimal]:
+    return {position.symbol: position.quantity for position in account.positions()}
+
+
+def test_one_refused_position_leaves_the_others_theirs_and_shows_its_age(
+    books: Books, futures: Futures
+) -> None:
+    """A symbol that the venue will not tell about: its own figure stands still, and says so."""
+    account, clock = books.account, books.clock
+    asyncio.run(account.refresh())
+    assert account.read_ms(Market.FUTURES) == 1_000
+    clock.advance_to(9_000)
+    futures.refused["BUSDT"] = ExchangeUnavailable("-1121: Invalid symbol.")
+    futures.held |= {"AUSDT": Decimal(2), "BUSDT": Decimal(2), "CUSDT": Decimal(0)}
+    asyncio.run(account.try_to_refresh())
+    assert positions(account) == {"AUSDT": Decimal(2), "BUSDT": ONE}
+    assert account.read_ms(Market.FUTURES) == 1_000, "as old as the oldest that is shown"
+    del futures.refused["BUSDT"]
+    asyncio.run(account.try_to_refresh())
+    assert positions(account) == {"AUSDT": Decimal(2), "BUSDT": Decimal(2)}
+    assert account.read_ms(Market.FUTURES) == 9_000
+
+
+def test_a_position_that_was_never_told_ages_from_when_it_was_asked_for(
+    books: Books, futures: Futures
+) -> None:
+    account = books.account
+    futures.refused["BUSDT"] = ExchangeUnavailable("-1121: Invalid symbol.")
+    futures.refused["CUSDT"] = NotFound("CUSDT is not listed on futures")
+    for now_ms in (1_000, 50_000):
+        books.clock.advance_to(now_ms)
+        asyncio.run(account.try_to_refresh())
+        assert positions(account) == {"AUSDT": ONE}
+        assert account.read_ms(Market.FUTURES) == 1_000

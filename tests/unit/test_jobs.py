@@ -74,6 +74,30 @@ def test_a_cancelled_job_is_not_what_is_asked_for_while_it_ends(jobs: Jobs) -> N
     assert jobs.wait(first.id, 5).state is JobState.CANCELLED
 
 
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_a_job_after_a_cancelled_one_stays_what_is_asked_for(jobs: Jobs, has_ended: bool) -> None:
+    """The cancelled job's id is free again once its work is over; the later job goes on."""
+    running, release, others = threading.Event(), threading.Event(), threading.Event()
+
+    def deaf(handle: JobHandle) -> None:
+        running.set()
+        release.wait(30)
+        handle.progress(0.5)
+
+    dying = jobs.submit("work", {"to": 10}, deaf)
+    assert running.wait(30)
+    jobs.cancel(dying.id)
+    second = jobs.submit("work", {"to": 10}, lambda _: others.wait(30))
+    release.set()
+    assert jobs.wait(dying.id, 30).state is JobState.CANCELLED
+    if has_ended:
+        others.set()
+        assert jobs.wait(second.id, 30).state is JobState.DONE
+    third = jobs.submit("work", {"to": 10}, count_to_ten)
+    others.set()
+    assert third.id == second.id != dying.id
+
+
 def test_waiting_jobs_can_be_cancelled_and_are_bounded(jobs: Jobs) -> None:
     release, workers = threading.Event(), threading.Barrier(WORKERS + 1, timeout=30)
 
