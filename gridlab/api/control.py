@@ -14,7 +14,7 @@ from gridlab.api.requests_tools import KillRequest, NoBody
 from gridlab.api.schemas import CalculatedParams, GridStatus, finding_shape
 from gridlab.api.schemas.control import Killed, KillState, Preflight, Revived
 from gridlab.api.translation import translate
-from gridlab.api.wire import answer, read_optional_body, read_query, stamp_of, venue_stamp
+from gridlab.api.wire import answer, bot_stamp, read_optional_body, read_query, stamp_of
 from gridlab.app.facade import GridLab
 from gridlab.domain.snapshot import BotSnapshot, EngineState
 from gridlab.errors import NotFound
@@ -84,7 +84,7 @@ def _kill(lab: GridLab, reason: str) -> Killed:
     stopped = [bot for bot in found if not bot.may_trade]
 
     def shape(bot: BotSnapshot) -> GridStatus:
-        return GridStatus.of_bot(bot, snapshot, venue_stamp(snapshot, [bot.market]), tell)
+        return GridStatus.of_bot(bot, snapshot, bot_stamp(lab, snapshot, [bot]), tell)
 
     return Killed(
         killed=True,
@@ -92,7 +92,7 @@ def _kill(lab: GridLab, reason: str) -> Killed:
         message=_killed_words(snapshot.state, len(stopped), pending),
         stopped=[shape(bot) for bot in stopped],
         pending=[shape(bot) for bot in pending],
-        **venue_stamp(snapshot, [bot.market for bot in found]).parts,
+        **bot_stamp(lab, snapshot, found).parts,
     )
 
 

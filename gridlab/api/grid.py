@@ -23,6 +23,7 @@ from gridlab.api.schemas import (
 from gridlab.api.translation import translate
 from gridlab.api.wire import (
     answer,
+    bot_stamp,
     find_instrument,
     read_body,
     read_json,
@@ -30,7 +31,6 @@ from gridlab.api.wire import (
     read_symbol,
     stamp_of,
     unknown_symbol,
-    venue_stamp,
 )
 from gridlab.app.facade import GridLab
 from gridlab.clock import iso
@@ -64,7 +64,7 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
         read_query(NoQuery)
         bot = find_bot(lab, read_symbol(symbol))
         snapshot = lab.snapshot
-        stamp = venue_stamp(snapshot, [bot.market])
+        stamp = bot_stamp(lab, snapshot, [bot])
         return answer(GridStatus.of_bot(bot, snapshot, stamp, teller()))
 
     @blueprint.get("/api/grid/recovery_status/<symbol>")
@@ -183,7 +183,7 @@ def _start(lab: GridLab) -> GridStarted:
     _planned(lab, spec)
     bot = lab.start_grid(spec)
     snapshot = lab.snapshot
-    stamp = venue_stamp(snapshot, [bot.market])
+    stamp = bot_stamp(lab, snapshot, [bot])
     return GridStarted(
         status="started",
         message=say("grid_started", language(), symbol=bot.symbol),
@@ -200,7 +200,7 @@ def _stop(lab: GridLab, symbol: str, policy: StopPolicy) -> GridStopped:
         raise ApiError(409, "bot_already_stopped", symbol=symbol)
     bot = lab.stop_grid(symbol, policy)
     snapshot = lab.snapshot
-    stamp = venue_stamp(snapshot, [bot.market])
+    stamp = bot_stamp(lab, snapshot, [bot])
     is_over = bot.status is not BotStatus.STOPPING
     return GridStopped(
         status="stopped" if is_over else "stopping",

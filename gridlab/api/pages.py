@@ -15,7 +15,7 @@ from gridlab.api.errors import language, teller
 from gridlab.api.messages import PORTUGUESE
 from gridlab.api.schemas import grid_state, uptime
 from gridlab.api.security import Guard
-from gridlab.api.wire import venue_stamp
+from gridlab.api.wire import bot_stamp
 from gridlab.app.facade import GridLab
 from gridlab.domain.snapshot import BotStatus
 from gridlab.money import text
@@ -90,6 +90,6 @@ def _seen(lab: GridLab) -> dict[str, Any]:
         }
         for _, bot in sorted(snapshot.bots.items())
     ]
-    stamp = venue_stamp(snapshot, [bot.market for bot in snapshot.bots.values()])
+    stamp = bot_stamp(lab, snapshot, snapshot.bots.values())
     reason = teller()(snapshot.reason)
     return {"snapshot": snapshot, "stamp": stamp, "bots": bots, "reason": reason}

@@ -17,7 +17,7 @@ from gridlab.api.schemas import (
     OperationMode,
     VenueShape,
 )
-from gridlab.api.wire import answer, now_ms, read_body, read_query, stamp_of, venue_stamp
+from gridlab.api.wire import answer, bot_stamp, now_ms, read_body, read_query, stamp_of
 from gridlab.app.facade import GridLab
 from gridlab.domain.snapshot import BotStatus, Mode, Snapshot
 
@@ -54,7 +54,7 @@ def add_routes(blueprint: Blueprint, lab: GridLab) -> None:
 
 def _status(lab: GridLab) -> ApiStatus:
     snapshot, tell = lab.snapshot, teller()
-    stamp = venue_stamp(snapshot, [bot.market for bot in snapshot.bots.values()])
+    stamp = bot_stamp(lab, snapshot, snapshot.bots.values())
     bots = {
         key: ActiveBot.of(bot, snapshot)
         for key, bot in snapshot.bots.items()

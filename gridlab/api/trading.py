@@ -20,6 +20,7 @@ from gridlab.api.schemas import (
 from gridlab.api.wire import (
     answer,
     answer_list,
+    bot_stamp,
     find_instrument,
     read_query,
     read_symbol,
@@ -69,7 +70,7 @@ def _executions(lab: GridLab) -> Executions:
     """Every bot, the active ones first."""
     snapshot, say = lab.snapshot, teller()
     bots = sorted(snapshot.bots.values(), key=lambda bot: (not is_active(bot), bot.symbol))
-    stamp = venue_stamp(snapshot, [bot.market for bot in bots])
+    stamp = bot_stamp(lab, snapshot, bots)
     return Executions(
         executions=[Execution.of(bot, snapshot, say) for bot in bots],
         total_active=sum(map(is_active, bots)),

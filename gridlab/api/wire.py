@@ -22,7 +22,7 @@ from gridlab.api.schemas import Stamp
 from gridlab.app.facade import GridLab
 from gridlab.clock import SystemClock
 from gridlab.domain.market import Instrument, Market
-from gridlab.domain.snapshot import STALE_AFTER_MS, Snapshot
+from gridlab.domain.snapshot import STALE_AFTER_MS, BotSnapshot, Snapshot
 from gridlab.errors import NotFound
 
 Asked = TypeVar("Asked", bound=RequestShape)
@@ -88,8 +88,14 @@ class _Known:
 
 
 def venue_stamp(snapshot: Snapshot, markets: Collection[Market]) -> Stamp:
-    """The stamp of prices and orders of `markets`: as old as a venue that went silent."""
+    """The stamp of orders and trades of `markets`: as old as a venue that went silent."""
     return stamp_of(snapshot, _Known(max(0, now_ms() - snapshot.known_ms(markets))))
+
+
+def bot_stamp(lab: GridLab, snapshot: Snapshot, bots: Collection[BotSnapshot]) -> Stamp:
+    """The stamp of what is told of `bots`: as old as their venues, or a price past its bound."""
+    age_ms = now_ms() - snapshot.known_ms([bot.market for bot in bots])
+    return stamp_of(snapshot, _Known(max(0, age_ms, lab.stale_price_ms(bots, snapshot))))
 
 
 def account_stamp(snapshot: Snapshot) -> Stamp:

@@ -21,7 +21,6 @@ from gridlab.agents.ai_facts import (
     report_facts,
 )
 from gridlab.agents.decisions import decision_of
-from gridlab.agents.live import FRESH_PRICE_MS
 from gridlab.app.ai_proposal import CANDLES, Proposal, Trials
 from gridlab.app.ai_proposal import WIDTH as PLAYED_WIDTH
 from gridlab.app.config_models import AiAgent as AiSection
@@ -38,7 +37,7 @@ from gridlab.domain.snapshot import (
     Snapshot,
 )
 from gridlab.domain.spec import GridSpec
-from gridlab.errors import InvalidInput, NotFound
+from gridlab.errors import InvalidInput
 from gridlab.exchange.base import Dated
 from gridlab.llm.answers import Preset
 from gridlab.llm.client import LocalAIClient
@@ -81,7 +80,7 @@ class Lab(Protocol):
         self, symbol: str, interval: Interval | str, limit: int, market: Market
     ) -> Dated[tuple[Kline, ...]]: ...
 
-    def dated_price(self, symbol: str, market: Market) -> Dated[Decimal]: ...
+    def bot_price(self, bot: BotSnapshot, snapshot: Snapshot) -> Dated[Decimal] | None: ...
 
     def instrument(self, symbol: str, market: Market) -> Instrument: ...
 
@@ -309,13 +308,9 @@ class AiDesk:
         picture_ms = max(0, SystemClock().now_ms() - snapshot.wall_ms)
         ages = {}
         for bot in snapshot.bots.values():
-            if not bot.may_trade and not bot.money.base_held:
+            price = self._lab.bot_price(bot, snapshot)
+            if price is None:
                 continue
-            try:
-                price = self._lab.dated_price(bot.symbol, bot.market)
-            except NotFound:  # nobody watches it: it is valued at what its grid saw last
-                age_ms = max(0, snapshot.time_ms - bot.updated_ms)
-                price = Dated(bot.price, age_ms, age_ms > FRESH_PRICE_MS)
             ages[bot.symbol] = Dated(
                 bot.price,
                 max(price.age_ms, picture_ms),

@@ -6,15 +6,17 @@ old it is and whether it is past its bound. In Replay the recording's own presen
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeAlias
 
+from gridlab.agents.live import FRESH_PRICE_MS
 from gridlab.data.cache_core import IntelligentCache
 from gridlab.data.cache_policy import Kind
 from gridlab.domain.market import Instrument, Interval, Kline, Market, Ticker
-from gridlab.errors import InvalidInput, NotFound
+from gridlab.domain.snapshot import BotSnapshot, BotStatus, Snapshot
+from gridlab.errors import Conflict, InvalidInput, NotFound
 from gridlab.exchange.base import Dated, MarketData, joined
 
 if TYPE_CHECKING:
@@ -56,6 +58,27 @@ class MarketVerbs:
             NotFound: no such symbol, or nobody watches it.
         """
         return self._market().dated_price(market, symbol)
+
+    def bot_price(self, bot: BotSnapshot, snapshot: Snapshot) -> Dated[Decimal] | None:
+        """The price that a bot of `snapshot` is valued at; None where nothing of it hangs on one.
+
+        Where nobody can tell it, it is the one that its grid saw last, as old as its last event.
+        """
+        if not bot.hangs_on_price:
+            return None
+        try:
+            return self.dated_price(bot.symbol, bot.market)
+        except (NotFound, Conflict):  # nobody watches it, or the engine is not that far
+            is_over = bot.status is BotStatus.STOPPED and not bot.may_trade
+            if is_over and bot.market in snapshot.venues:
+                return None  # what is left is less than can be sold, so its symbol was let go
+            age_ms = max(0, snapshot.time_ms - bot.updated_ms)
+            return Dated(bot.price, age_ms, age_ms > FRESH_PRICE_MS)
+
+    def stale_price_ms(self, bots: Iterable[BotSnapshot], snapshot: Snapshot) -> int:
+        """Age of the oldest price past its bound that one of `bots` is valued at; 0 without one."""
+        prices = (self.bot_price(bot, snapshot) for bot in bots)
+        return max((p.age_ms for p in prices if p is not None and p.is_stale), default=0)
 
     def dated_prices(self, market: Market = Market.SPOT) -> DatedPrices:
         """The last price of every symbol that has one; together as old as the oldest."""

@@ -153,6 +153,11 @@ class BotSnapshot:
         """Whether an order of it may be at the venue, or may yet be made."""
         return self.status not in (BotStatus.STOPPED, BotStatus.ERROR) or bool(self.open_orders)
 
+    @property
+    def hangs_on_price(self) -> bool:
+        """Whether what is told of it changes with the price; a bot that ended empty is history."""
+        return self.may_trade or bool(self.money.base_held)
+
 
 @dataclass(frozen=True, slots=True)
 class AgentHealth:
@@ -227,10 +232,24 @@ class Snapshot:
         """When what this shows of `markets` was last known to be true, by the machine's clock.
 
         The engine steps on while a venue is silent; prices and orders there are then as old as its
-        last message, however new the picture is.
+        last message, however new the picture is. Of a market that the engine does not trade,
+        nobody hears: its bots are known from the journal, and since their last event.
         """
-        venues = (self.venues[market] for market in markets if market in self.venues)
-        return min((self.wall_ms, *(v.last_message_ms for v in venues if v.state != "ready")))
+        known = [self.wall_ms]
+        for market in set(markets):
+            venue = self.venues.get(market)
+            if venue is not None:
+                known += [venue.last_message_ms] * (venue.state != "ready")
+            elif self.venues:
+                known += [self._last_event_ms(bot) for bot in self._hanging(market)]
+        return min(known)
+
+    def _hanging(self, market: Market) -> list[BotSnapshot]:
+        return [bot for bot in self.bots.values() if bot.market is market and bot.hangs_on_price]
+
+    def _last_event_ms(self, bot: BotSnapshot) -> int:
+        """When its grid last heard anything, by the machine's clock."""
+        return self.wall_ms - max(0, self.time_ms - bot.updated_ms)
 
     @property
     def account_known_ms(self) -> int:

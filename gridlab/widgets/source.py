@@ -306,12 +306,13 @@ class LabSource:
             for (market, symbol), price in snapshot.prices.items()
             if symbol not in snapshot.bots or snapshot.bots[symbol].market is market
         }
-        markets = [bot.market for bot in snapshot.bots.values()]
+        bots = snapshot.bots.values()
+        silent_ms = self._clock.now_ms() - snapshot.known_ms([bot.market for bot in bots])
         return EngineView(
             mode=snapshot.mode.value,
             state=snapshot.state.value,
             time_ms=snapshot.time_ms,
-            age_ms=max(0, self._clock.now_ms() - snapshot.known_ms(markets)),
+            age_ms=max(0, silent_ms, self._lab.stale_price_ms(bots, snapshot)),
             speed=snapshot.speed,
             progress=snapshot.progress,
             reason=snapshot.reason,

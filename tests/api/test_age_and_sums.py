@@ -17,6 +17,8 @@ from gridlab.app.facade import GridLab
 from gridlab.clock import SystemClock
 from gridlab.domain.market import Balance, Market
 from gridlab.domain.snapshot import BotStatus, Snapshot, VenueHealth
+from gridlab.errors import Conflict, NotFound
+from gridlab.exchange.base import Dated
 from gridlab.widgets.source import LabSource
 
 OBJECTS = (
@@ -116,11 +118,93 @@ def test_a_kill_tells_each_bot_as_old_as_its_venue(
     spot = lab.snapshot.bots["BTCUSDT"]
     others = replace(spot, symbol="ETHUSDT", market=Market.FUTURES, status=BotStatus.STOPPED)
     monkeypatch.setattr(GridLab, "kill", lambda *_: (spot, replace(others, open_orders=())))
-    show(with_venue(lab.snapshot, "stale", SILENT_MS, Market.SPOT))
+    sound = with_venue(lab.snapshot, "ready", 0, Market.FUTURES)
+    show(with_venue(sound, "stale", SILENT_MS, Market.SPOT))
     told = client.post("/api/kill", json={}).json
     (pending,), (stopped,) = told["pending"], told["stopped"]
     assert pending["stale"] and pending["age_ms"] >= SILENT_MS and not stopped["stale"]
     assert told["stale"] and told["age_ms"] >= SILENT_MS, "the whole is as old as its oldest part"
+
+
+OF_BOTS = ("/api/status", "/api/grid/status/BTCUSDT", "/api/trading/executions")
+
+
+def with_bot(snapshot: Snapshot, **changes: Any) -> Snapshot:
+    """The next picture, with another bot in it."""
+    bots = {"BTCUSDT": replace(snapshot.bots["BTCUSDT"], **changes)}
+    return replace(snapshot, bots=bots, sequence=snapshot.sequence + 1)
+
+
+@pytest.mark.parametrize(("age_ms", "is_old"), [(20_000, False), (95_000, True)])
+def test_a_bot_is_as_old_as_a_price_past_its_bound(
+    lab: GridLab,
+    client: FlaskClient,
+    show: Show,
+    monkeypatch: pytest.MonkeyPatch,
+    age_ms: int,
+    is_old: bool,
+) -> None:
+    """The venue speaks, and of this symbol it says nothing."""
+    show(with_venue(lab.snapshot, "ready", 0, Market.SPOT))
+    price = Dated(Decimal(60_000), age_ms, is_old)
+    monkeypatch.setattr(GridLab, "dated_price", lambda *_: price)
+    for path in OF_BOTS:
+        told_ms, is_stale, _ = stamp_in(client.get(path))
+        assert (is_stale, told_ms >= age_ms) == (is_old, is_old), path
+    assert LabSource(lab).engine().age_ms >= age_ms * is_old
+    pairs = client.get("/api/trading/pairs").json
+    assert {pair["stale"] for pair in pairs} == {is_old}, "the same price, told alike"
+
+
+@pytest.mark.parametrize("error", [NotFound, Conflict])
+def test_a_bot_whose_price_nobody_tells_is_as_old_as_its_last_event(
+    lab: GridLab,
+    client: FlaskClient,
+    show: Show,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[Exception],
+) -> None:
+    def dated_price(*_: object) -> Dated[Decimal]:
+        raise error("it is not watched here")
+
+    monkeypatch.setattr(GridLab, "dated_price", dated_price)
+    sound = with_venue(lab.snapshot, "ready", 0, Market.SPOT)
+    moments = {"updated_ms": sound.time_ms - SILENT_MS}
+    show(with_bot(sound, **moments))
+    for path in OF_BOTS:
+        told_ms, is_stale, _ = stamp_in(client.get(path))
+        assert is_stale and SILENT_MS <= told_ms < SILENT_MS + 5_000, path
+    # One that ended keeps less than can be sold; nobody watches a price for that.
+    show(with_bot(lab.snapshot, status=BotStatus.STOPPED, open_orders=(), **moments))
+    assert not any(stamp_in(client.get(path))[1] for path in OF_BOTS)
+
+
+def test_a_bot_of_a_market_that_is_not_traded_is_not_heard_of(
+    lab: GridLab, client: FlaskClient, show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal's futures bot, after a start with the spot market only."""
+    known = GridLab.dated_price
+
+    def dated_price(self: GridLab, symbol: str, market: Market = Market.SPOT) -> Dated[Decimal]:
+        if market is Market.FUTURES:
+            raise NotFound("it is not watched here")
+        return known(self, symbol, market)
+
+    monkeypatch.setattr(GridLab, "dated_price", dated_price)
+    sound = with_venue(lab.snapshot, "ready", 0, Market.SPOT)
+    sound = replace(sound, venues={Market.SPOT: sound.venues[Market.SPOT]})
+    moments = {"updated_ms": sound.time_ms - SILENT_MS}
+    show(with_bot(sound, market=Market.FUTURES, **moments))
+    for path in (*OF_BOTS, *ARRAYS):
+        told_ms, is_stale, _ = stamp_in(client.get(path))
+        assert is_stale and SILENT_MS <= told_ms < SILENT_MS + 5_000, path
+    shown = lab.snapshot
+    assert shown.known_ms([Market.SPOT]) == shown.wall_ms
+    assert shown.known_ms([Market.FUTURES]) == shown.wall_ms - SILENT_MS
+    show(
+        with_bot(shown, market=Market.FUTURES, status=BotStatus.STOPPED, open_orders=(), **moments)
+    )
+    assert stamp_in(client.get("/api/grid/status/BTCUSDT"))[1], "what it kept has no present price"
 
 
 def test_the_sum_of_both_accounts_is_exact(lab: GridLab, client: FlaskClient, show: Show) -> None:
