@@ -236,7 +236,7 @@ class Snapshot:
         nobody hears: its bots are known from the journal, and since their last event.
         """
         known = [self.wall_ms]
-        for market in set(markets):
+        for market in sorted(set(markets)):
             venue = self.venues.get(market)
             if venue is not None:
                 known += [venue.last_message_ms] * (venue.state != "ready")
