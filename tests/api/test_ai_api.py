@@ -169,11 +169,12 @@ class _Borrowed:
 def test_few_may_wait_for_the_models(
     api: FlaskClient, ollama: LocalOllama, asked: GridLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate, codes, inside = threading.Event(), [], []
+    gate, codes, inside, ask = threading.Event(), [], [], asked.ai_models
 
     def ai_models() -> object:
         inside.append(1)
-        return gate.wait(60)
+        gate.wait(60)
+        return ask()
 
     monkeypatch.setattr(asked, "ai_models", ai_models, raising=False)
     app = api.application
@@ -192,6 +193,7 @@ def test_few_may_wait_for_the_models(
         gate.set()
     for thread in waiting:
         thread.join(60)
+    assert codes == [200] * len(waiting)
 
 
 # --- texts ----------------------------------------------------------------------------------------

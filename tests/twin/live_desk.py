@@ -170,6 +170,11 @@ class Desk:
     async def fault(self, kind: str, **more: Any) -> None:
         await asyncio.to_thread(self.twin.control, "/faults", {"inject": kind, **more})
 
+    async def happened(self, kind: str) -> int:
+        """How often a fault has befallen somebody since the twin began."""
+        truth = await asyncio.to_thread(self.twin.account)
+        return int(truth["faults"].get(kind, 0))
+
     async def close_listen_key(self) -> None:
         """End the futures stream's key, as another program with the same key can."""
         await BinanceFutures(self.transport).close_listen_key()

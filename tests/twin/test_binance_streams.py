@@ -73,7 +73,7 @@ def test_a_dropped_fill_is_found(twin: RunningTwin, tmp_path: Path, market: Mark
         await desk.fault("lost_event", count=6)
         await desk.move("0.985", market)
         await desk.agree()
-        assert bot.grid.trade_count >= 2
+        assert bot.grid.trade_count >= 2 and await desk.happened("lost_event")
 
     over(twin, tmp_path, story, markets=(market,))
 
@@ -214,6 +214,7 @@ def test_requests_without_an_answer_are_resolved(
         await desk.until(lambda: bot.grid.trade_count >= 3)
         await desk.until(lambda: all(slot.order for slot in bot.grid.slots))
         await desk.agree()
+        assert await desk.happened(kind) == 2
 
     over(twin, tmp_path, story, markets=(market,))
 

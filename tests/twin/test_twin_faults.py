@@ -332,9 +332,10 @@ class TestTheVenuesOwnDoings:
         assert tick() == "0.10"
 
     def test_a_changed_rule_ends_by_itself(self, venue):
-        inject(venue, "filter_change", symbol="ETHUSDT", market="futures", ms=1)
         limit_eth = {"symbol": "ETHUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
         terms = limit_eth | {"quantity": "0.100", "price": "2500.01"}
+        inject(venue, "filter_change", symbol="ETHUSDT", market="futures", ms=3_000)
+        assert venue.post("order", **terms).refusal == (-4014, "Price not increased by tick size.")
         until(lambda: venue.post("order", **terms).status == 200)
 
     def test_its_clock_leaps_and_drifts(self, venue):

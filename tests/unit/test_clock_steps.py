@@ -163,22 +163,27 @@ def test_a_machine_that_was_suspended_wakes_soon(monkeypatch: pytest.MonkeyPatch
     async def main() -> None:
         nonlocal suspended_s
         clock = SystemClock()
-        sleeping = asyncio.create_task(clock.sleep_until(clock.now_ms() + 1_000 * HOUR_S // 2))
-        await asyncio.sleep(0)
+        due_ms = clock.now_ms() + 1_000 * HOUR_S // 2
+        sleeping = asyncio.create_task(clock.sleep_until(due_ms))
+        await asyncio.sleep(0.1)
+        assert not sleeping.done()
         suspended_s = HOUR_S
         await within(sleeping)
+        assert clock.now_ms() >= due_ms
 
     asyncio.run(main())
 
 
 def test_the_window_of_new_orders_goes_on_after_a_step_back(wall: Wall) -> None:
     async def main() -> None:
-        clock = SystemClock()
+        clock, began_s = SystemClock(), monotonic_s()
         budget = OrderBudget((OrderLimit(100, 2),), clock=clock)
         for name in "abcde":
             await budget.enter(name, parse("0"))
             budget.leave()
             wall.step_s -= HOUR_S
+        # Two in the first window, two in the next: the fifth waits for that one's end.
+        assert monotonic_s() - began_s >= 0.1
 
     asyncio.run(asyncio.wait_for(main(), 30))
 
