@@ -19,6 +19,9 @@ COLOURED = """() => {
   for (let i = 0; i < d.length; i += 4) if (Math.abs(d[i] - d[i + 1]) > 60) n += 1;
   return n;
 }"""
+#: The time of the candle under the pointer, as the read-out tells it, without a year.
+HOVERED = """() => new Date(document.querySelector('.glc-read span').innerText.trim()
+  .replace(/^(\\d+ \\w+)/, '$1 2026'))"""
 OVERFLOW = "() => [document.documentElement.scrollWidth, innerWidth]"
 CLIPPED = """() => [...document.querySelectorAll('.gl-tile, .gl-banner, .gl-form, .glc, .gl-card')]
   .filter((n) => n.getBoundingClientRect().left < 0 || n.getBoundingClientRect().right > innerWidth)
@@ -64,12 +67,21 @@ def test_nothing_overflows(page: Any, width: int, height: int) -> None:
 def test_zoom_crosshair_and_interval(page: Any) -> None:
     page.hover(".glc canvas")
     page.wait_for_selector(".glc-read:has-text('O ')")
-    page.mouse.wheel(0, -400)
     page.click(".glc-bar button:has-text('15m')")
     page.wait_for_selector(".glc-bar button[aria-pressed=true]:has-text('15m')")
-    page.wait_for_function(
-        "() => /:(00|15|30|45)/.test(document.querySelector('.glc-read').innerText)"
-    )
+    page.wait_for_function(f"() => ({HOVERED})().getMinutes() % 15 === 0")
+    # Far left of the newest candle, which stays where it is: zooming in brings later candles here.
+    box = page.locator(".glc canvas").bounding_box()
+    page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.3 * box["height"])
+    page.wait_for_timeout(500)
+    before = page.evaluate(f"() => +({HOVERED})()")
+    for _ in range(6):
+        page.mouse.wheel(0, -400)
+    # Time itself moves the candles by less than a tenth of that.
+    page.wait_for_function(f"(t) => ({HOVERED})() - t > 6 * 3600e3", arg=before, timeout=15_000)
+    for _ in range(6):
+        page.mouse.wheel(0, 400)
+    page.wait_for_function(f"(t) => ({HOVERED})() - t < 3 * 3600e3", arg=before, timeout=15_000)
 
 
 def test_stop_asks_preview_follows_the_form_and_start_needs_arming(
