@@ -153,11 +153,11 @@ class Controls:
         note = markup.preview_note(preview)
         if active and bot is not None:
             note = markup.running_note(bot, position)
+        self._refresh()  # before the words: whoever reads that it may not start cannot arm it
         _set(self.note, "value", note)
         for field in (self.levels, self.spacing, self.investment):
             _set(field.layout, "display", "none" if active else None)
         _set(self.row.layout, "display", "none" if active else None)
-        self._refresh()
 
     def say(self, text: str, kind: str = "") -> None:
         """Tell what a button did; `kind` is `good`, `bad` or empty."""
